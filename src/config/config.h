@@ -1,0 +1,86 @@
+// The YAML file as plain structs. Every error names file, line and key, and what would be right.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace mokume {
+
+/// Where a value stood: "two-cpu.yaml:9".
+struct ConfigLocation {
+  std::string file;
+  int line = 0;
+  std::string to_string() const;
+};
+
+struct ModelConfig {
+  std::string name;  ///< what clients call it; empty: the file's name without ending
+  std::string path;  ///< relative paths are taken from the working directory
+  ConfigLocation where;
+};
+
+struct ListenAddress {
+  std::string host;  ///< "127.0.0.1", "::1", "0.0.0.0"
+  uint16_t port = 0; ///< 0: the system picks one (it is logged)
+  std::string to_string() const;
+};
+
+struct ServerConfig {
+  std::optional<ListenAddress> http;
+  std::optional<ListenAddress> grpc;
+  uint64_t max_request_bytes = 8u << 20;
+  int drain_seconds = 30;  ///< how long running requests may go on after SIGTERM
+  int http_threads = 2;
+};
+
+struct DeviceConfig {
+  std::string name;
+  std::string kind;            ///< "cpu"
+  int threads = 0;             ///< 0: one for every core it may use
+  std::vector<int> cores;      ///< pin to these; empty: no pinning
+  ConfigLocation where;
+};
+
+struct StageConfig {
+  std::string device;
+  int first_layer = 0;         ///< inclusive, as written: "0-14"
+  int last_layer = 0;          ///< inclusive
+  ConfigLocation where;
+};
+
+struct SchedulerConfig {
+  int max_sequences = 64;
+  int max_queue = 256;
+  int prefill_chunk_tokens = 256;
+  uint64_t kv_cache_bytes = 1u << 30;
+  int page_tokens = 16;
+};
+
+struct LogConfig {
+  std::string level = "info";   ///< trace, debug, info, warn, error, off
+  std::string format = "text";  ///< text, json
+};
+
+struct Config {
+  std::string file;
+  ModelConfig model;
+  std::optional<ServerConfig> server;  ///< absent in a file for the tool alone
+  std::vector<DeviceConfig> devices;   ///< absent in the file: one CPU device "cpu0"
+  std::vector<StageConfig> stages;     ///< absent in the file: all layers on the first device
+  ConfigLocation placement_where;
+  SchedulerConfig scheduler;
+  LogConfig log;
+};
+
+Result<Config> load_config(const std::string& path);
+/// `file` is used in messages only.
+Result<Config> parse_config(std::string_view yaml, const std::string& file);
+
+/// What the tool runs without a configuration: all layers on one CPU device.
+Config default_config(const std::string& model_path, int threads);
+
+}  // namespace mokume
