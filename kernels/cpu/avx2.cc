@@ -1,0 +1,29 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/simd_avx2.h"
+#include "kernels/cpu/tables.h"
+
+namespace mokume::kernels {
+namespace avx2 {
+namespace {
+
+#include "kernels/cpu/elementwise-inl.h"
+// After it: attention uses its exp.
+#include "kernels/cpu/attention-inl.h"
+#include "kernels/cpu/matmul-inl.h"
+
+}  // namespace
+}  // namespace avx2
+
+const CpuKernels& avx2_kernels() {
+  static constexpr CpuKernels kTable{
+      Isa::kAvx2,     "avx2",         avx2::quantize_rows, avx2::matmul_int8, avx2::matmul_f32,
+      avx2::rms_norm, avx2::silu_mul, avx2::rope,          avx2::kv_append,   avx2::attention};
+  return kTable;
+}
+
+}  // namespace mokume::kernels

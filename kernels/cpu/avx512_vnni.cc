@@ -1,0 +1,31 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/simd_avx512.h"
+#include "kernels/cpu/tables.h"
+
+namespace mokume::kernels {
+namespace avx512_vnni {
+namespace {
+
+#include "kernels/cpu/elementwise-inl.h"
+// After it: attention uses its exp.
+#include "kernels/cpu/attention-inl.h"
+#include "kernels/cpu/matmul-inl.h"
+
+}  // namespace
+}  // namespace avx512_vnni
+
+const CpuKernels& avx512_vnni_kernels() {
+  static constexpr CpuKernels kTable{Isa::kAvx512Vnni,           "avx512-vnni",
+                                     avx512_vnni::quantize_rows, avx512_vnni::matmul_int8,
+                                     avx512_vnni::matmul_f32,    avx512_vnni::rms_norm,
+                                     avx512_vnni::silu_mul,      avx512_vnni::rope,
+                                     avx512_vnni::kv_append,     avx512_vnni::attention};
+  return kTable;
+}
+
+}  // namespace mokume::kernels

@@ -1,0 +1,47 @@
+#include <initializer_list>
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/tables.h"
+
+namespace mokume::kernels {
+namespace {
+
+#if defined(__x86_64__)
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+}
+bool has_avx512_vnni() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+}  // namespace
+
+const CpuKernels* cpu_kernels(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+      return &scalar_kernels();
+#if defined(__x86_64__)
+    case Isa::kAvx2:
+      return has_avx2() ? &avx2_kernels() : nullptr;
+    case Isa::kAvx512Vnni:
+      return has_avx512_vnni() ? &avx512_vnni_kernels() : nullptr;
+#else
+    default:
+      return nullptr;
+#endif
+  }
+  return nullptr;
+}
+
+const CpuKernels& best_cpu_kernels() {
+  for (Isa isa : {Isa::kAvx512Vnni, Isa::kAvx2}) {
+    if (const CpuKernels* kernels = cpu_kernels(isa)) return *kernels;
+  }
+  return scalar_kernels();
+}
+
+}  // namespace mokume::kernels

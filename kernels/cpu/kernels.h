@@ -1,0 +1,104 @@
+// The CPU kernels: one table of functions for each instruction set, all with the same meaning.
+//
+// Raw pointers and sizes only; nothing here allocates, throws or waits. Every output element is
+// computed in an order that depends only on its own inputs, never on how many tokens or rows are
+// computed with it: a token's result is bit-identical alone, in a batch, and however the work is
+// cut over threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/packed.h"
+
+namespace mokume::kernels {
+
+enum class Isa : uint8_t { kScalar, kAvx2, kAvx512Vnni };
+
+/// Rows of activations rounded to int8, one scale a group of 32: value = scale * quant.
+struct QuantizedRows {
+  int8_t* values = nullptr;         ///< [rows][padded_columns]
+  float* scales = nullptr;          ///< [rows][padded_columns / 32]
+  float* scaled_sums = nullptr;     ///< scale * (sum of the group's quants)
+  int32_t* negated_sums = nullptr;  ///< -(sum of the group's quants)
+  int padded_columns = 0;           ///< K rounded up to 64
+
+  int groups() const { return padded_columns / kGroup; }
+};
+
+/// out[t * out_stride + n] (+)= sum over k of w[n][k] * x[t][k]
+struct MatmulOutput {
+  float* data = nullptr;
+  size_t stride = 0;        ///< floats between tokens
+  bool accumulate = false;  ///< add to what is there
+};
+
+inline constexpr int kMaxHeadDim = 512;
+
+/// Keys and values of one layer in pages of `page_tokens` (a multiple of 16) positions.
+/// A page's keys lie as [kv_head][page_tokens / 16][head_dim][16], its values as
+/// [kv_head][page_tokens][head_dim].
+struct KvPages {
+  void* keys = nullptr;  ///< f16, or f32 when `exact`
+  void* values = nullptr;
+  bool exact = false;
+  int page_tokens = 16;
+  int kv_heads = 0;
+  int head_dim = 0;  ///< a multiple of 16, at most kMaxHeadDim
+
+  size_t page_elements() const { return static_cast<size_t>(kv_heads) * page_tokens * head_dim; }
+};
+
+/// One sequence's causal attention in one layer.
+struct AttentionArgs {
+  const float* q = nullptr;  ///< [tokens][heads * head_dim], already rotated
+  size_t q_stride = 0;       ///< floats between tokens
+  float* out = nullptr;      ///< as q
+  size_t out_stride = 0;
+  int heads = 0;
+  float scale = 0;
+  int first_position = 0;          ///< of token 0
+  const int32_t* pages = nullptr;  ///< page of positions [i * page_tokens, ...)
+  KvPages kv;
+};
+
+struct CpuKernels {
+  Isa isa;
+  const char* name;
+
+  /// `columns` floats of each of `rows` rows (x_stride apart) into out's rows from `first_row`.
+  void (*quantize_rows)(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                        const QuantizedRows& out);
+
+  /// Panels [panel_begin, panel_end) for all `tokens`; w is Q8_0, Q4_0 or Q4_1.
+  void (*matmul_int8)(const PackedMatrix& w, int panel_begin, int panel_end, const QuantizedRows& x,
+                      int tokens, const MatmulOutput& out);
+
+  /// The same with float activations, any format.
+  void (*matmul_f32)(const PackedMatrix& w, int panel_begin, int panel_end, const float* x,
+                     size_t x_stride, int tokens, const MatmulOutput& out);
+
+  /// out = x * rsqrt(mean(x^2) + epsilon) * weight
+  void (*rms_norm)(const float* x, const float* weight, float epsilon, int columns, float* out);
+
+  /// gate = silu(gate) * up
+  void (*silu_mul)(float* gate, const float* up, int columns);
+
+  /// Turns the first `dims` elements of each of `heads` heads in place; cos_sin holds dims/2
+  /// cosines, then dims/2 sines. Pairs are neighbours when `interleaved`, else dims/2 apart.
+  void (*rope)(float* x, int heads, int head_dim, int dims, bool interleaved, const float* cos_sin);
+
+  /// Writes one position's keys and values ([kv_heads * head_dim] each) into its page.
+  void (*kv_append)(const KvPages& kv, int page, int offset, const float* k, const float* v);
+
+  /// Tokens [token_begin, token_end) of the query heads that read `kv_head`.
+  void (*attention)(const AttentionArgs& args, int kv_head, int token_begin, int token_end);
+};
+
+/// Null when this build or this machine has no such instruction set.
+const CpuKernels* cpu_kernels(Isa isa);
+
+/// The best that the machine has.
+const CpuKernels& best_cpu_kernels();
+
+}  // namespace mokume::kernels

@@ -1,0 +1,183 @@
+// The reference: the plainest code for every kernel, summing in double. The other instruction sets
+// are tested against it, and it runs where nothing better is there.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/common/half.h"
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/tables.h"
+
+namespace mokume::kernels {
+namespace {
+
+void quantize_rows(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                   const QuantizedRows& out) {
+  for (int r = 0; r < rows; ++r) {
+    const float* row = x + r * x_stride;
+    const size_t target = static_cast<size_t>(first_row + r);
+    for (int g = 0; g < out.groups(); ++g) {
+      int8_t* quants = out.values + target * out.padded_columns + g * kGroup;
+      const int begin = g * kGroup;
+      const int end = std::clamp(columns, begin, begin + kGroup);
+      float largest = 0;
+      for (int k = begin; k < end; ++k) largest = std::max(largest, std::fabs(row[k]));
+      const float scale = largest / 127.0f;
+      const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+      int sum = 0;
+      for (int k = begin; k < begin + kGroup; ++k) {
+        const float scaled = k < end ? row[k] * inverse : 0.0f;
+        const int quant = std::isnan(scaled) ? 0 : static_cast<int>(std::nearbyint(scaled));
+        quants[k - begin] = static_cast<int8_t>(std::clamp(quant, -127, 127));
+        sum += quants[k - begin];
+      }
+      const size_t index = target * out.groups() + g;
+      out.scales[index] = scale;
+      out.scaled_sums[index] = scale * static_cast<float>(sum);
+      out.negated_sums[index] = -sum;
+    }
+  }
+}
+
+void store(const MatmulOutput& out, int token, int row, double value) {
+  float& target = out.data[token * out.stride + row];
+  target = static_cast<float>(out.accumulate ? target + value : value);
+}
+
+template <typename Activation>
+void matmul(const PackedMatrix& w, int panel_begin, int panel_end, int tokens,
+            const MatmulOutput& out, Activation activation) {
+  const int end = std::min(panel_end * kPanelRows, w.rows);
+  for (int n = panel_begin * kPanelRows; n < end; ++n) {
+    for (int t = 0; t < tokens; ++t) {
+      double sum = 0;
+      for (int k = 0; k < w.columns; ++k) sum += double{packed_value(w, n, k)} * activation(t, k);
+      store(out, t, n, sum);
+    }
+  }
+}
+
+void matmul_int8(const PackedMatrix& w, int panel_begin, int panel_end, const QuantizedRows& x,
+                 int tokens, const MatmulOutput& out) {
+  matmul(w, panel_begin, panel_end, tokens, out, [&](int t, int k) {
+    return double{x.scales[static_cast<size_t>(t) * x.groups() + k / kGroup]} *
+           x.values[static_cast<size_t>(t) * x.padded_columns + k];
+  });
+}
+
+void matmul_f32(const PackedMatrix& w, int panel_begin, int panel_end, const float* x,
+                size_t x_stride, int tokens, const MatmulOutput& out) {
+  matmul(w, panel_begin, panel_end, tokens, out,
+         [&](int t, int k) { return double{x[t * x_stride + k]}; });
+}
+
+void rms_norm(const float* x, const float* weight, float epsilon, int columns, float* out) {
+  double sum = 0;
+  for (int k = 0; k < columns; ++k) sum += double{x[k]} * x[k];
+  const double factor = 1 / std::sqrt(sum / columns + epsilon);
+  for (int k = 0; k < columns; ++k) out[k] = static_cast<float>(x[k] * factor * weight[k]);
+}
+
+void silu_mul(float* gate, const float* up, int columns) {
+  for (int k = 0; k < columns; ++k) {
+    gate[k] = static_cast<float>(gate[k] / (1 + std::exp(-double{gate[k]})) * up[k]);
+  }
+}
+
+void rope(float* x, int heads, int head_dim, int dims, bool interleaved, const float* cos_sin) {
+  const int half = dims / 2;
+  for (int h = 0; h < heads; ++h) {
+    float* head = x + static_cast<size_t>(h) * head_dim;
+    for (int i = 0; i < half; ++i) {
+      float& a = head[interleaved ? 2 * i : i];
+      float& b = head[interleaved ? 2 * i + 1 : i + half];
+      const float cosine = cos_sin[i], sine = cos_sin[half + i];
+      const float turned = a * cosine - b * sine;
+      b = b * cosine + a * sine;
+      a = turned;
+    }
+  }
+}
+
+size_t key_index(const KvPages& kv, int page, int head, int offset, int d) {
+  const int block = offset / 16;
+  return page * kv.page_elements() +
+         ((static_cast<size_t>(head) * (kv.page_tokens / 16) + block) * kv.head_dim + d) * 16 +
+         offset % 16;
+}
+
+size_t value_index(const KvPages& kv, int page, int head, int offset, int d) {
+  return page * kv.page_elements() +
+         (static_cast<size_t>(head) * kv.page_tokens + offset) * kv.head_dim + d;
+}
+
+float kv_load(const void* base, bool exact, size_t index) {
+  return exact ? static_cast<const float*>(base)[index]
+               : half_to_float(static_cast<const uint16_t*>(base)[index]);
+}
+
+void kv_store(void* base, bool exact, size_t index, float value) {
+  if (exact) {
+    static_cast<float*>(base)[index] = value;
+  } else {
+    static_cast<uint16_t*>(base)[index] = float_to_half(value);
+  }
+}
+
+void kv_append(const KvPages& kv, int page, int offset, const float* k, const float* v) {
+  for (int h = 0; h < kv.kv_heads; ++h) {
+    for (int d = 0; d < kv.head_dim; ++d) {
+      const size_t source = static_cast<size_t>(h) * kv.head_dim + d;
+      kv_store(kv.keys, kv.exact, key_index(kv, page, h, offset, d), k[source]);
+      kv_store(kv.values, kv.exact, value_index(kv, page, h, offset, d), v[source]);
+    }
+  }
+}
+
+// One query head at one position. Scores are computed twice, so that none need storing.
+void attend(const AttentionArgs& args, int kv_head, const float* q, int position, float* out) {
+  const KvPages& kv = args.kv;
+  const auto page_of = [&](int p) { return args.pages[p / kv.page_tokens]; };
+  const auto score = [&](int p) {
+    double sum = 0;
+    for (int d = 0; d < kv.head_dim; ++d) {
+      sum += double{q[d]} *
+             kv_load(kv.keys, kv.exact, key_index(kv, page_of(p), kv_head, p % kv.page_tokens, d));
+    }
+    return sum * args.scale;
+  };
+  double largest = -std::numeric_limits<double>::infinity();
+  for (int p = 0; p <= position; ++p) largest = std::max(largest, score(p));
+  double total = 0;
+  double sums[kMaxHeadDim] = {};
+  for (int p = 0; p <= position; ++p) {
+    const double weight = std::exp(score(p) - largest);
+    total += weight;
+    for (int d = 0; d < kv.head_dim; ++d) {
+      sums[d] += weight * kv_load(kv.values, kv.exact,
+                                  value_index(kv, page_of(p), kv_head, p % kv.page_tokens, d));
+    }
+  }
+  for (int d = 0; d < kv.head_dim; ++d) out[d] = static_cast<float>(sums[d] / total);
+}
+
+void attention(const AttentionArgs& args, int kv_head, int token_begin, int token_end) {
+  const int group = args.heads / args.kv.kv_heads;
+  for (int t = token_begin; t < token_end; ++t) {
+    for (int h = kv_head * group; h < (kv_head + 1) * group; ++h) {
+      const size_t head = static_cast<size_t>(h) * args.kv.head_dim;
+      attend(args, kv_head, args.q + t * args.q_stride + head, args.first_position + t,
+             args.out + t * args.out_stride + head);
+    }
+  }
+}
+
+}  // namespace
+
+const CpuKernels& scalar_kernels() {
+  static constexpr CpuKernels kTable{Isa::kScalar, "scalar", quantize_rows, matmul_int8, matmul_f32,
+                                     rms_norm,     silu_mul, rope,          kv_append,   attention};
+  return kTable;
+}
+
+}  // namespace mokume::kernels

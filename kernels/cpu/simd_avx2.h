@@ -1,0 +1,198 @@
+// 16 lanes as two AVX2 registers. Included by one .cc only, which is compiled for that instruction
+// set.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace mokume::kernels::avx2 {
+
+inline constexpr int kTokenTile = 2;
+inline constexpr int kAttentionRows = 2;
+
+/// Lane masks: all ones for the first n of 8 lanes, n in [0, 8].
+inline __m256i lanes(int n) {
+  alignas(32) static constexpr int32_t kMask[16] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                    0,  0,  0,  0,  0,  0,  0,  0};
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMask + 8 - n));
+}
+inline int low_count(int n) { return n < 8 ? n : 8; }
+inline int high_count(int n) { return n < 8 ? 0 : n - 8; }
+
+struct Vec {
+  __m256 lo, hi;
+
+  static Vec zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  static Vec set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  static Vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static Vec load(const float* p, int n) {
+    return {_mm256_maskload_ps(p, lanes(low_count(n))),
+            n > 8 ? _mm256_maskload_ps(p + 8, lanes(high_count(n))) : _mm256_setzero_ps()};
+  }
+  static Vec load_f16(const void* p) {
+    const auto* halves = static_cast<const __m128i*>(p);
+    return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
+  }
+  static Vec load_bf16(const void* p) {
+    const auto widen = [](const __m128i* bits) {
+      return _mm256_castsi256_ps(
+          _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(bits)), 16));
+    };
+    const auto* halves = static_cast<const __m128i*>(p);
+    return {widen(halves), widen(halves + 1)};
+  }
+  void store(float* p) const {
+    _mm256_storeu_ps(p, lo);
+    _mm256_storeu_ps(p + 8, hi);
+  }
+  void store(float* p, int n) const {
+    _mm256_maskstore_ps(p, lanes(low_count(n)), lo);
+    if (n > 8) _mm256_maskstore_ps(p + 8, lanes(high_count(n)), hi);
+  }
+  void store_f16(void* p) const {
+    auto* halves = static_cast<__m128i*>(p);
+    _mm_storeu_si128(halves, _mm256_cvtps_ph(lo, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(hi, _MM_FROUND_TO_NEAREST_INT));
+  }
+};
+
+inline Vec operator+(Vec a, Vec b) {
+  return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
+}
+inline Vec operator-(Vec a, Vec b) {
+  return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
+}
+inline Vec operator*(Vec a, Vec b) {
+  return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
+}
+inline Vec operator/(Vec a, Vec b) {
+  return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
+}
+inline Vec fma(Vec a, Vec b, Vec c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+inline Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+inline Vec abs(Vec a) {
+  const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  return {_mm256_and_ps(a.lo, mask), _mm256_and_ps(a.hi, mask)};
+}
+inline Vec round(Vec a) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  return {_mm256_round_ps(a.lo, kNearest), _mm256_round_ps(a.hi, kNearest)};
+}
+/// a * 2^n for integral n in [-126, 127]
+inline Vec scale_by_power(Vec a, Vec n) {
+  const auto power = [](__m256 x) {
+    const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+  };
+  return {_mm256_mul_ps(a.lo, power(n.lo)), _mm256_mul_ps(a.hi, power(n.hi))};
+}
+/// The first n lanes of a, the rest from b.
+inline Vec first_lanes(int n, Vec a, Vec b) {
+  const auto blend = [](__m256 x, __m256 y, int count) {
+    return _mm256_blendv_ps(y, x, _mm256_castsi256_ps(lanes(count)));
+  };
+  return {blend(a.lo, b.lo, low_count(n)), blend(a.hi, b.hi, high_count(n))};
+}
+inline float sum(Vec a) {
+  const __m256 eight = _mm256_add_ps(a.lo, a.hi);
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+inline float largest(Vec a) {
+  const __m256 eight = _mm256_max_ps(a.lo, a.hi);
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+
+/// 64 unsigned bytes: 4 columns of 16 rows.
+struct Bytes {
+  __m256i lo, hi;
+  static Bytes load(const uint8_t* p) {
+    // The hardware prefetcher alone does not reach the memory's speed at this density of loads.
+    _mm_prefetch(reinterpret_cast<const char*>(p + 4096), _MM_HINT_T0);
+    const auto* halves = reinterpret_cast<const __m256i*>(p);
+    return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+  }
+};
+inline Bytes low_nibbles(Bytes b) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  return {_mm256_and_si256(b.lo, mask), _mm256_and_si256(b.hi, mask)};
+}
+inline Bytes high_nibbles(Bytes b) {
+  return low_nibbles({_mm256_srli_epi16(b.lo, 4), _mm256_srli_epi16(b.hi, 4)});
+}
+
+/// Byte i of every row, as a float.
+inline Vec byte_to_float(Bytes b, int i) {
+  const auto widen = [i](__m256i x) {
+    const __m256i shifted = _mm256_srl_epi32(x, _mm_cvtsi32_si128(8 * i));
+    return _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(255)));
+  };
+  return {widen(b.lo), widen(b.hi)};
+}
+
+/// 16 sums of products, one a row.
+struct Sums {
+  __m256i lo, hi;
+  static Sums zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  /// x << shift in every lane
+  static Sums set_shifted(int32_t x, int shift) {
+    const __m256i all = _mm256_slli_epi32(_mm256_set1_epi32(x), shift);
+    return {all, all};
+  }
+};
+inline Vec to_float(Sums s) { return {_mm256_cvtepi32_ps(s.lo), _mm256_cvtepi32_ps(s.hi)}; }
+
+typedef int32_t Quad __attribute__((may_alias));
+
+inline __m256i broadcast(const int8_t* four) {
+  return _mm256_set1_epi32(*reinterpret_cast<const Quad*>(four));
+}
+inline __m256i add_pairs(__m256i sum, __m256i pairs) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+/// Adds weight[0..3] * activation[0..3] in every lane, for weights up to 128 (a pair of products
+/// must fit int16).
+inline void add_products(Sums& s, Bytes weight, const int8_t* activation) {
+  const __m256i a = broadcast(activation);
+  s.lo = add_pairs(s.lo, _mm256_maddubs_epi16(weight.lo, a));
+  s.hi = add_pairs(s.hi, _mm256_maddubs_epi16(weight.hi, a));
+}
+
+// Q8_0 weights are stored as value + 128: made signed again here, then |w| * (a with w's sign).
+inline Sums start_q8(int32_t) { return Sums::zero(); }
+inline void add_products_q8(Sums& s, Bytes weight, const int8_t* activation) {
+  const __m256i a = broadcast(activation);
+  const auto products = [a](__m256i stored) {
+    const __m256i w = _mm256_xor_si256(stored, _mm256_set1_epi8(-128));
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
+  };
+  s.lo = add_pairs(s.lo, products(weight.lo));
+  s.hi = add_pairs(s.hi, products(weight.hi));
+}
+
+/// Rounds 32 floats, already within [-127, 127], to int8; returns their sum. NaN becomes 0.
+inline int store_quants(Vec a, Vec b, int8_t* out) {
+  const auto convert = [](__m256 x) {
+    const __m256 ordered = _mm256_cmp_ps(x, x, _CMP_ORD_Q);
+    return _mm256_cvtps_epi32(_mm256_and_ps(x, ordered));
+  };
+  const __m256i q0 = convert(a.lo), q1 = convert(a.hi), q2 = convert(b.lo), q3 = convert(b.hi);
+  const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q0, q1), _mm256_packs_epi32(q2, q3));
+  const __m256i ordered =
+      _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), ordered);
+  const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(q0, q1), _mm256_add_epi32(q2, q3));
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+}
+
+}  // namespace mokume::kernels::avx2

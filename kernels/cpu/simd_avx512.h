@@ -1,0 +1,108 @@
+// 16 lanes on AVX-512 with VNNI. Included by one .cc only, which is compiled for that instruction
+// set.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace mokume::kernels::avx512_vnni {
+
+inline constexpr int kTokenTile = 8;      ///< tokens of a matmul tile
+inline constexpr int kAttentionRows = 8;  ///< query rows of an attention tile
+
+inline __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+
+struct Vec {
+  __m512 v;
+
+  static Vec zero() { return {_mm512_setzero_ps()}; }
+  static Vec set(float x) { return {_mm512_set1_ps(x)}; }
+  static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Vec load(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
+  static Vec load_f16(const void* p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)))};
+  }
+  static Vec load_bf16(const void* p) {
+    const __m256i bits = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+  }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void store(float* p, int n) const { _mm512_mask_storeu_ps(p, lanes(n), v); }
+  void store_f16(void* p) const {
+    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+  }
+};
+
+inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Vec abs(Vec a) { return {_mm512_abs_ps(a.v)}; }
+inline Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, 8)}; }
+/// a * 2^n for integral n in [-126, 127]
+inline Vec scale_by_power(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+/// The first n lanes of a, the rest from b.
+inline Vec first_lanes(int n, Vec a, Vec b) { return {_mm512_mask_mov_ps(b.v, lanes(n), a.v)}; }
+inline float sum(Vec a) { return _mm512_reduce_add_ps(a.v); }
+inline float largest(Vec a) { return _mm512_reduce_max_ps(a.v); }
+
+/// 64 unsigned bytes: 4 columns of 16 rows.
+struct Bytes {
+  __m512i v;
+  static Bytes load(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+};
+inline Bytes low_nibbles(Bytes b) { return {_mm512_and_si512(b.v, _mm512_set1_epi8(15))}; }
+inline Bytes high_nibbles(Bytes b) {
+  return {_mm512_and_si512(_mm512_srli_epi16(b.v, 4), _mm512_set1_epi8(15))};
+}
+
+/// Byte i of every row, as a float.
+inline Vec byte_to_float(Bytes b, int i) {
+  const __m512i shifted = _mm512_srl_epi32(b.v, _mm_cvtsi32_si128(8 * i));
+  return {_mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(255)))};
+}
+
+/// 16 sums of products, one a row.
+struct Sums {
+  __m512i v;
+  static Sums zero() { return {_mm512_setzero_si512()}; }
+  /// x << shift in every lane
+  static Sums set_shifted(int32_t x, int shift) {
+    return {_mm512_slli_epi32(_mm512_set1_epi32(x), shift)};
+  }
+};
+inline Vec to_float(Sums s) { return {_mm512_cvtepi32_ps(s.v)}; }
+
+typedef int32_t Quad __attribute__((may_alias));
+
+/// Adds weight[0..3] * activation[0..3] in every lane; `activation` is four int8 from memory.
+/// Inline assembly because g++ 12 spills accumulators around the intrinsic.
+inline void add_products(Sums& s, Bytes weight, const int8_t* activation) {
+  asm("vpdpbusd %2%{1to16%}, %1, %0"
+      : "+v"(s.v)
+      : "v"(weight.v), "m"(*reinterpret_cast<const Quad*>(activation)));
+}
+
+// Q8_0 weights are stored as value + 128, which the start value takes back.
+inline Sums start_q8(int32_t negated_sum) { return Sums::set_shifted(negated_sum, 7); }
+inline void add_products_q8(Sums& s, Bytes weight, const int8_t* activation) {
+  add_products(s, weight, activation);
+}
+
+/// Rounds 32 floats, already within [-127, 127], to int8; returns their sum. NaN becomes 0.
+inline int store_quants(Vec a, Vec b, int8_t* out) {
+  const auto convert = [](Vec x) {
+    const __mmask16 ordered = _mm512_cmp_ps_mask(x.v, x.v, _CMP_ORD_Q);
+    return _mm512_maskz_cvtps_epi32(ordered, x.v);
+  };
+  const __m512i qa = convert(a), qb = convert(b);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(qa));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), _mm512_cvtsepi32_epi8(qb));
+  return _mm512_reduce_add_epi32(_mm512_add_epi32(qa, qb));
+}
+
+}  // namespace mokume::kernels::avx512_vnni

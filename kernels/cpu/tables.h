@@ -1,0 +1,13 @@
+// The tables that this build was made with; asking whether the machine can run one is
+// cpu_kernels()'s part.
+#pragma once
+
+namespace mokume::kernels {
+
+struct CpuKernels;
+
+const CpuKernels& scalar_kernels();
+const CpuKernels& avx2_kernels();
+const CpuKernels& avx512_vnni_kernels();
+
+}  // namespace mokume::kernels
