@@ -1,4 +1,5 @@
-// Everything a client can ask for: validation, limits, chat template and tokenizer in front of the engine.
+// Everything a client can ask for: validation, limits, chat template and tokenizer in front of the
+// engine.
 #pragma once
 
 #include <memory>
@@ -20,7 +21,8 @@ struct ServiceParts {
 };
 
 /// Thread-safe. Errors: InvalidArgument (a field; the message names it), NotFound (the model),
-/// ResourceExhausted (queue full), Unavailable (draining), FailedPrecondition (no tokenizer or template).
+/// ResourceExhausted (queue full), Unavailable (draining), FailedPrecondition (no tokenizer or
+/// template).
 class Service {
  public:
   virtual ~Service() = default;
@@ -28,7 +30,8 @@ class Service {
 
   virtual Result<std::shared_ptr<Call>> complete(const CompletionRequest& request,
                                                  std::shared_ptr<EventSink> sink) = 0;
-  virtual Result<std::shared_ptr<Call>> chat(const ChatRequest& request, std::shared_ptr<EventSink> sink) = 0;
+  virtual Result<std::shared_ptr<Call>> chat(const ChatRequest& request,
+                                             std::shared_ptr<EventSink> sink) = 0;
   virtual Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special,
                                                 bool parse_special) const = 0;
   virtual Result<std::string> detokenize(const std::vector<int64_t>& ids) const = 0;

@@ -17,21 +17,21 @@
 
 namespace mokume {
 
-/// The options of a generation as a client sent them, not yet validated. Names follow OpenAI; those OpenAI does
-/// not have follow vLLM (top_k, min_p, repetition_penalty, ignore_eos).
+/// The options of a generation as a client sent them, not yet validated. Names follow OpenAI; those
+/// OpenAI does not have follow vLLM (top_k, min_p, repetition_penalty, ignore_eos).
 struct GenerationOptions {
   std::string model;
   std::optional<int64_t> max_tokens;  ///< max_completion_tokens is the same field
   std::optional<double> temperature, top_p, min_p;
   std::optional<int64_t> top_k;
   std::optional<double> presence_penalty, frequency_penalty, repetition_penalty;
-  std::optional<uint64_t> seed;       ///< absent: random
+  std::optional<uint64_t> seed;  ///< absent: random
   std::vector<std::pair<int64_t, double>> logit_bias;
-  std::vector<std::string> stop;      ///< at most 16, none empty
-  std::optional<int64_t> n;           ///< 1..16
+  std::vector<std::string> stop;        ///< at most 16, none empty
+  std::optional<int64_t> n;             ///< 1..16
   std::optional<int64_t> top_logprobs;  ///< present: logprobs wanted; 0..20
   bool ignore_eos = false;
-  bool echo = false;                  ///< completions only: the prompt's text comes first
+  bool echo = false;  ///< completions only: the prompt's text comes first
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
@@ -44,12 +44,12 @@ struct CompletionRequest {
   GenerationOptions options;
 };
 
-/// The messages (an array) and tools go to the model's template as the client sent them, as JSON text; api
-/// parses and checks them.
+/// The messages (an array) and tools go to the model's template as the client sent them, as JSON
+/// text; api parses and checks them.
 struct ChatRequest {
   std::string messages_json;
-  std::string tools_json;             ///< "" or an array
-  std::string template_kwargs_json;   ///< "" or an object: more variables for the template
+  std::string tools_json;            ///< "" or an array
+  std::string template_kwargs_json;  ///< "" or an object: more variables for the template
   bool add_generation_prompt = true;
   GenerationOptions options;
 };
@@ -78,8 +78,8 @@ struct TextEvent {
   Usage usage;
 };
 
-/// Implemented by the front ends; called on the engine's thread, so it only queues. False: the reader has gone or
-/// is too slow, give the call up.
+/// Implemented by the front ends; called on the engine's thread, so it only queues. False: the
+/// reader has gone or is too slow, give the call up.
 class EventSink {
  public:
   virtual ~EventSink() = default;

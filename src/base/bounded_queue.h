@@ -1,4 +1,5 @@
-// A queue with a limit between threads; the only way that threads of mokume hand work to each other.
+// A queue with a limit between threads; the only way that threads of mokume hand work to each
+// other.
 #pragma once
 
 #include <chrono>

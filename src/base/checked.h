@@ -1,4 +1,5 @@
-// Arithmetic on sizes that came from outside: an overflow is an empty optional, never a wrapped number.
+// Arithmetic on sizes that came from outside: an overflow is an empty optional, never a wrapped
+// number.
 #pragma once
 
 #include <cstdint>

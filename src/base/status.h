@@ -46,16 +46,16 @@ Status internal_error(std::string_view room, const Args&... args) {
 #define MKM_CONCAT(a, b) MKM_CONCAT_INNER(a, b)
 
 /// Returns from the calling function when `expr` (a Status) is not OK.
-#define MKM_RETURN_IF_ERROR(expr)             \
-  do {                                        \
-    ::mokume::Status mkm_status = (expr);     \
-    if (!mkm_status.ok()) return mkm_status;  \
+#define MKM_RETURN_IF_ERROR(expr)            \
+  do {                                       \
+    ::mokume::Status mkm_status = (expr);    \
+    if (!mkm_status.ok()) return mkm_status; \
   } while (false)
 
 /// `MKM_ASSIGN_OR_RETURN(auto x, f());` assigns the value of a Result or returns its error.
 #define MKM_ASSIGN_OR_RETURN(lhs, expr) \
   MKM_ASSIGN_OR_RETURN_INNER(MKM_CONCAT(mkm_result_, __LINE__), lhs, expr)
-#define MKM_ASSIGN_OR_RETURN_INNER(result, lhs, expr) \
-  auto result = (expr);                               \
+#define MKM_ASSIGN_OR_RETURN_INNER(result, lhs, expr)  \
+  auto result = (expr);                                \
   if (!result.ok()) return std::move(result).status(); \
   lhs = std::move(result).value()

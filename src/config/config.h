@@ -24,8 +24,8 @@ struct ModelConfig {
 };
 
 struct ListenAddress {
-  std::string host;  ///< "127.0.0.1", "::1", "0.0.0.0"
-  uint16_t port = 0; ///< 0: the system picks one (it is logged)
+  std::string host;   ///< "127.0.0.1", "::1", "0.0.0.0"
+  uint16_t port = 0;  ///< 0: the system picks one (it is logged)
   std::string to_string() const;
 };
 
@@ -39,16 +39,16 @@ struct ServerConfig {
 
 struct DeviceConfig {
   std::string name;
-  std::string kind;            ///< "cpu"
-  int threads = 0;             ///< 0: one for every core it may use
-  std::vector<int> cores;      ///< pin to these; empty: no pinning
+  std::string kind;        ///< "cpu"
+  int threads = 0;         ///< 0: one for every core it may use
+  std::vector<int> cores;  ///< pin to these; empty: no pinning
   ConfigLocation where;
 };
 
 struct StageConfig {
   std::string device;
-  int first_layer = 0;         ///< inclusive, as written: "0-14"
-  int last_layer = 0;          ///< inclusive
+  int first_layer = 0;  ///< inclusive, as written: "0-14"
+  int last_layer = 0;   ///< inclusive
   ConfigLocation where;
 };
 

@@ -13,16 +13,17 @@
 namespace mokume {
 
 struct DeviceInfo {
-  std::string name;         ///< from the configuration, "cpu0"
-  std::string kind;         ///< "cpu"
-  std::string description;  ///< "2 threads, avx512-vnni"
+  std::string name;           ///< from the configuration, "cpu0"
+  std::string kind;           ///< "cpu"
+  std::string description;    ///< "2 threads, avx512-vnni"
   uint64_t memory_bytes = 0;  ///< that stages may use
 };
 
-/// What a stage is made of. Weights are read through the views of `model`, which the stage keeps alive.
+/// What a stage is made of. Weights are read through the views of `model`, which the stage keeps
+/// alive.
 struct StageOptions {
   std::shared_ptr<const Model> model;
-  int first_layer = 0;       ///< [first_layer, last_layer)
+  int first_layer = 0;  ///< [first_layer, last_layer)
   int last_layer = 0;
   bool has_embedding = false;  ///< input is token ids, not hidden states
   bool has_head = false;       ///< output is logits, not hidden states
@@ -31,7 +32,8 @@ struct StageOptions {
   int page_tokens = 16;        ///< tokens a page; a multiple of 16
   int max_tokens = 0;          ///< most tokens of one step
   int max_logit_rows = 0;      ///< most rows of logits of one step
-  std::function<void(int layers_done, int layers)> progress;  ///< while weights are loaded; may be empty
+  std::function<void(int layers_done, int layers)>
+      progress;  ///< while weights are loaded; may be empty
 };
 
 /// Thread-safe; outlives every stage it made.
@@ -39,11 +41,13 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceInfo& info() const = 0;
-  /// Loads the weights and allocates everything a step needs. ResourceExhausted says how much is missing.
+  /// Loads the weights and allocates everything a step needs. ResourceExhausted says how much is
+  /// missing.
   virtual Result<std::unique_ptr<Stage>> make_stage(const StageOptions& options) = 0;
 };
 
 /// Bytes of KV that one page takes in layers [first, last) of the model (F16, or F32 when `exact`).
-uint64_t kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer, int page_tokens, bool exact);
+uint64_t kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer, int page_tokens,
+                       bool exact);
 
 }  // namespace mokume

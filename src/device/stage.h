@@ -9,8 +9,9 @@
 
 namespace mokume {
 
-/// One sequence's part of a step: tokens [first_token, first_token + token_count) of the step are its positions
-/// first_position, first_position + 1, ... Page pages[i] holds positions [i*page_tokens, (i+1)*page_tokens).
+/// One sequence's part of a step: tokens [first_token, first_token + token_count) of the step are
+/// its positions first_position, first_position + 1, ... Page pages[i] holds positions
+/// [i*page_tokens, (i+1)*page_tokens).
 struct SequenceSlice {
   int32_t first_token = 0;
   int32_t token_count = 0;
@@ -28,11 +29,13 @@ struct StageStep {
   float* logits_out = nullptr;               ///< [logit_rows, vocab], for a stage with the head
 };
 
-/// Steps run in the order they were enqueued. Allocates nothing that grows with the work after it is made.
+/// Steps run in the order they were enqueued. Allocates nothing that grows with the work after it
+/// is made.
 class Stage {
  public:
   virtual ~Stage() = default;  ///< waits for what is enqueued
-  /// Asynchronous: `done` is called once, on the device's worker thread, and must not block. Never throws.
+  /// Asynchronous: `done` is called once, on the device's worker thread, and must not block. Never
+  /// throws.
   virtual void enqueue(const StageStep& step, std::function<void(Status)> done) = 0;
   /// Seconds this stage has spent stepping since it was made.
   virtual double busy_seconds() const = 0;

@@ -9,16 +9,16 @@
 
 namespace mokume {
 
-/// What a checkpoint holds. `tokenizer` and `chat_template` are empty where the checkpoint has none (GGUF
-/// tokenizer "none"): such a model serves token ids only.
+/// What a checkpoint holds. `tokenizer` and `chat_template` are empty where the checkpoint has none
+/// (GGUF tokenizer "none"): such a model serves token ids only.
 struct LoadedModel {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::string chat_template;  ///< Jinja source
 };
 
-/// Opens a GGUF file and checks every tensor's shape against the hyperparameters. Reads the header only: weights
-/// stay mapped until a stage is made.
+/// Opens a GGUF file and checks every tensor's shape against the hyperparameters. Reads the header
+/// only: weights stay mapped until a stage is made.
 Result<LoadedModel> load_model(const std::string& path);
 
 }  // namespace mokume

@@ -1,7 +1,7 @@
 // A model as data: what a device needs to run its layers, whatever family it is of.
 //
-// Devices implement mixers and feed-forward blocks, never architectures: a new family is one file here that maps
-// a checkpoint's names to these roles.
+// Devices implement mixers and feed-forward blocks, never architectures: a new family is one file
+// here that maps a checkpoint's names to these roles.
 #pragma once
 
 #include <memory>
@@ -28,8 +28,9 @@ struct RmsNorm {
 };
 
 /// Rotary position embedding over the first `dims` elements of a head. Pair i is turned by
-/// position * inverse_frequencies[i]; the two elements of a pair are neighbours (2i, 2i+1) when `interleaved`,
-/// otherwise i and i + dims/2. Scalings are folded into the frequencies; both halves are multiplied by `magnitude`.
+/// position * inverse_frequencies[i]; the two elements of a pair are neighbours (2i, 2i+1) when
+/// `interleaved`, otherwise i and i + dims/2. Scalings are folded into the frequencies; both halves
+/// are multiplied by `magnitude`.
 struct Rope {
   int dims = 0;
   bool interleaved = false;
@@ -67,11 +68,11 @@ struct ModelSpec {
   std::string architecture;  ///< "llama"
   int vocab_size = 0;
   int hidden_size = 0;
-  int context_length = 0;    ///< positions the model was trained for
-  TensorView embedding;      ///< [vocab, hidden]
+  int context_length = 0;  ///< positions the model was trained for
+  TensorView embedding;    ///< [vocab, hidden]
   std::vector<LayerSpec> layers;
   RmsNorm final_norm;
-  Linear head;               ///< [vocab, hidden]; the embedding's own tensor when tied
+  Linear head;  ///< [vocab, hidden]; the embedding's own tensor when tied
   bool tied_head = false;
 };
 

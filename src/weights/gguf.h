@@ -14,13 +14,14 @@
 namespace mokume {
 
 /// A metadata value. Integers of every width are widened; arrays hold one of the four kinds.
-using MetadataValue =
-    std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<bool>, std::vector<int64_t>,
-                 std::vector<uint64_t>, std::vector<double>, std::vector<std::string>>;
+using MetadataValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<bool>,
+                                   std::vector<int64_t>, std::vector<uint64_t>, std::vector<double>,
+                                   std::vector<std::string>>;
 
 class GgufFile : public WeightSource {
  public:
-  /// Maps the file and checks its whole header; InvalidArgument says what is wrong and at which byte.
+  /// Maps the file and checks its whole header; InvalidArgument says what is wrong and at which
+  /// byte.
   static Result<std::shared_ptr<GgufFile>> open(const std::string& path);
 
   /// Null when there is no such key.
@@ -28,8 +29,8 @@ class GgufFile : public WeightSource {
   virtual std::vector<std::string> metadata_keys() const = 0;
   virtual uint32_t version() const = 0;
 
-  /// Typed look-ups: NotFound without the key, InvalidArgument when it has another type or is out of
-  /// [min, max]. An integer key may be stored in any integer width.
+  /// Typed look-ups: NotFound without the key, InvalidArgument when it has another type or is out
+  /// of [min, max]. An integer key may be stored in any integer width.
   Result<std::string> get_string(std::string_view key) const;
   Result<int64_t> get_int(std::string_view key, int64_t min, int64_t max) const;
   Result<double> get_float(std::string_view key, double min, double max) const;

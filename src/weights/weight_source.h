@@ -10,8 +10,9 @@
 
 namespace mokume {
 
-/// Name -> tensor. Every offset and size has been checked against the file before a view is handed out; the
-/// mapping outlives every view. Immutable after opening, so it may be read from several threads.
+/// Name -> tensor. Every offset and size has been checked against the file before a view is handed
+/// out; the mapping outlives every view. Immutable after opening, so it may be read from several
+/// threads.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -19,7 +20,8 @@ class WeightSource {
   virtual Result<TensorView> tensor(std::string_view name) const = 0;
   virtual bool contains(std::string_view name) const = 0;
   virtual std::vector<std::string> names() const = 0;
-  /// Tells the kernel that the pages of `tensor` are no longer wanted (after a device repacked them).
+  /// Tells the kernel that the pages of `tensor` are no longer wanted (after a device repacked
+  /// them).
   virtual void release(const TensorView& tensor) const = 0;
   /// The file, for messages.
   virtual const std::string& path() const = 0;

@@ -1,0 +1,85 @@
+#include "device/cpu/cpu_device.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include "device/cpu/cpu_stage.h"
+#include "device/cpu/cpu_worker.h"
+#include "device/cpu/memory.h"
+
+namespace mokume {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+std::vector<int> usable_cores() {
+  cpu_set_t set;
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return {0};
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) cores.push_back(i);
+  }
+  return cores;
+}
+
+Result<const kernels::CpuKernels*> find_kernels(const std::string& isa) {
+  if (isa.empty()) return &kernels::best_cpu_kernels();
+  using kernels::Isa;
+  for (Isa candidate : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512Vnni}) {
+    const kernels::CpuKernels* found = kernels::cpu_kernels(candidate);
+    if (found && isa == found->name) return found;
+  }
+  return invalid_argument("cpu", "instruction set \"", isa,
+                          "\" is not one of this machine's (the best here is ",
+                          kernels::best_cpu_kernels().name, ")");
+}
+
+class CpuDevice : public Device {
+ public:
+  CpuDevice(const CpuDeviceOptions& options, int threads, const kernels::CpuKernels& kernels)
+      : kernels_(kernels), pool_(threads, options.cores), worker_(pool_) {
+    info_.name = options.name;
+    info_.kind = "cpu";
+    info_.description =
+        absl::StrCat(threads, threads == 1 ? " thread, " : " threads, ", kernels.name);
+    info_.memory_bytes = available_memory();
+  }
+
+  const DeviceInfo& info() const override { return info_; }
+
+  Result<std::unique_ptr<Stage>> make_stage(const StageOptions& options) override {
+    Result<std::unique_ptr<Stage>> stage = internal_error("cpu", "no stage made");
+    worker_.run([&] { stage = CpuStage::create(options, kernels_, pool_, worker_); });
+    return stage;
+  }
+
+ private:
+  const kernels::CpuKernels& kernels_;
+  DeviceInfo info_;
+  ThreadPool pool_;
+  CpuWorker worker_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> make_cpu_device(const CpuDeviceOptions& options) {
+  const std::vector<int> usable = usable_cores();
+  for (int core : options.cores) {
+    if (std::find(usable.begin(), usable.end(), core) == usable.end()) {
+      return invalid_argument("cpu", "device ", options.name, ": core ", core,
+                              " is not one that this process may use (it has ", usable.size(), ")");
+    }
+  }
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    return invalid_argument("cpu", "device ", options.name, ": threads must lie in 0..",
+                            kMaxThreads);
+  }
+  const size_t cores = options.cores.empty() ? usable.size() : options.cores.size();
+  const int threads =
+      options.threads > 0 ? options.threads : std::min(kMaxThreads, static_cast<int>(cores));
+  MKM_ASSIGN_OR_RETURN(const kernels::CpuKernels* kernels, find_kernels(options.isa));
+  return std::make_unique<CpuDevice>(options, threads, *kernels);
+}
+
+}  // namespace mokume

@@ -1,0 +1,24 @@
+// The CPU as a device.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "device/device.h"
+
+namespace mokume {
+
+struct CpuDeviceOptions {
+  std::string name = "cpu0";
+  int threads = 0;         ///< 0: one for every core that the process may use
+  std::vector<int> cores;  ///< pin thread i to cores[i % size]; empty: no pinning
+  std::string isa;         ///< "scalar", "avx2", "avx512-vnni"; empty: the best the machine has
+};
+
+/// InvalidArgument for an instruction set that the machine lacks or a core that the process may not
+/// use.
+Result<std::unique_ptr<Device>> make_cpu_device(const CpuDeviceOptions& options);
+
+}  // namespace mokume

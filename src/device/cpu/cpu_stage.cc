@@ -1,0 +1,126 @@
+#include "device/cpu/cpu_stage.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "device/cpu/cpu_worker.h"
+
+namespace mokume {
+namespace {
+
+// Tokens of one item of attention work: a few tiles of query rows.
+constexpr int kAttentionTokens = 16;
+
+StageWidths widths_of(const StageOptions& options) {
+  StageWidths widths;
+  widths.hidden = options.model->spec.hidden_size;
+  for (int i = options.first_layer; i < options.last_layer; ++i) {
+    const auto& a = std::get<Attention>(options.model->spec.layers[i].mixer);
+    widths.q = std::max(widths.q, a.heads * a.head_dim);
+    widths.kv = std::max(widths.kv, a.kv_heads * a.head_dim);
+    widths.ffn = std::max(widths.ffn, std::get<SwiGlu>(options.model->spec.layers[i].ffn).hidden);
+  }
+  return widths;
+}
+
+int max_rows(const StageOptions& options) {
+  return std::max(options.max_tokens, options.max_logit_rows);
+}
+
+Status check_options(const StageOptions& options) {
+  const ModelSpec& spec = options.model->spec;
+  if (options.first_layer < 0 || options.last_layer > static_cast<int>(spec.layers.size()) ||
+      options.first_layer >= options.last_layer) {
+    return invalid_argument("cpu", "a stage of layers [", options.first_layer, ", ",
+                            options.last_layer, ") of ", spec.layers.size());
+  }
+  if (options.page_tokens <= 0 || options.page_tokens % 16 != 0) {
+    return invalid_argument("cpu", "page_tokens must be a multiple of 16, not ",
+                            options.page_tokens);
+  }
+  for (int i = options.first_layer; i < options.last_layer; ++i) {
+    const int head_dim = std::get<Attention>(spec.layers[i].mixer).head_dim;
+    if (head_dim % 16 != 0 || head_dim > kernels::kMaxHeadDim) {
+      return invalid_argument("cpu", "layer ", i, " has heads of ", head_dim,
+                              " elements; the CPU device runs multiples of 16 up to ",
+                              kernels::kMaxHeadDim);
+    }
+  }
+  return absl::OkStatus();
+}
+
+Status check_memory(const StageOptions& options, const StageWidths& widths) {
+  const ModelSpec& spec = options.model->spec;
+  const uint64_t kv = kv_page_bytes(spec, options.first_layer, options.last_layer,
+                                    options.page_tokens, options.exact) *
+                      static_cast<uint64_t>(options.kv_pages);
+  const uint64_t needed = weight_bytes(options) + kv + Workspace::bytes(widths, max_rows(options));
+  const uint64_t available = available_memory();
+  if (needed <= available) return absl::OkStatus();
+  return resource_exhausted("cpu", "layers ", options.first_layer, "-", options.last_layer - 1,
+                            " need ", needed >> 20, " MiB (", kv >> 20, " MiB of it KV cache) and ",
+                            available >> 20, " MiB are available: ", (needed - available) >> 20,
+                            " MiB are missing");
+}
+
+}  // namespace
+
+CpuStage::CpuStage(const StageOptions& options, const kernels::CpuKernels& kernels,
+                   ThreadPool& pool, CpuWorker& worker)
+    : options_(options),
+      kernels_(kernels),
+      pool_(pool),
+      worker_(worker),
+      widths_(widths_of(options)) {}
+
+CpuStage::~CpuStage() {
+  while (const int left = steps_in_flight_.load()) steps_in_flight_.wait(left);
+}
+
+Result<std::unique_ptr<Stage>> CpuStage::create(const StageOptions& options,
+                                                const kernels::CpuKernels& kernels,
+                                                ThreadPool& pool, CpuWorker& worker) {
+  MKM_RETURN_IF_ERROR(check_options(options));
+  MKM_RETURN_IF_ERROR(check_memory(options, widths_of(options)));
+  std::unique_ptr<CpuStage> stage(new CpuStage(options, kernels, pool, worker));
+  MKM_RETURN_IF_ERROR(stage->load());
+  return stage;
+}
+
+Status CpuStage::load() {
+  MKM_ASSIGN_OR_RETURN(weights_, load_weights(options_, pool_));
+  for (const Rope* rope : weights_.ropes) widths_.rope += rope->dims;
+  MKM_ASSIGN_OR_RETURN(space_, Workspace::create(widths_, max_rows(options_)));
+  memory_bytes_ = weight_bytes(options_) + Workspace::bytes(widths_, max_rows(options_));
+  for (int i = options_.first_layer; i < options_.last_layer; ++i) {
+    // Keys and values take half of a page each.
+    const uint64_t bytes =
+        kv_page_bytes(options_.model->spec, i, i + 1, options_.page_tokens, options_.exact) / 2 *
+        static_cast<uint64_t>(options_.kv_pages);
+    for (std::vector<Buffer>* buffers : {&keys_, &values_}) {
+      MKM_ASSIGN_OR_RETURN(Buffer buffer, Buffer::allocate(bytes));
+      buffers->push_back(std::move(buffer));
+      memory_bytes_ += bytes;
+    }
+  }
+  token_sequence_.resize(static_cast<size_t>(options_.max_tokens));
+  return absl::OkStatus();
+}
+
+void CpuStage::enqueue(const StageStep& step, std::function<void(Status)> done) {
+  steps_in_flight_.fetch_add(1);
+  const bool queued = worker_.submit([this, step, done] {
+    const auto start = std::chrono::steady_clock::now();
+    const Status status = run_step(step);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    busy_seconds_.store(busy_seconds_.load(std::memory_order_relaxed) + took.count(),
+                        std::memory_order_relaxed);
+    done(status);
+    if (steps_in_flight_.fetch_sub(1) == 1) steps_in_flight_.notify_all();
+  });
+  if (queued) return;
+  done(resource_exhausted("cpu", "too many steps are queued"));
+  if (steps_in_flight_.fetch_sub(1) == 1) steps_in_flight_.notify_all();
+}
+
+}  // namespace mokume

@@ -1,0 +1,81 @@
+// A stage on the CPU: owns weights, KV pages and working memory, and steps them with the device's
+// threads.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "device/cpu/layer_weights.h"
+#include "device/cpu/workspace.h"
+#include "device/device.h"
+#include "kernels/cpu/kernels.h"
+
+namespace mokume {
+
+class CpuWorker;
+
+/// One stretch of attention: tokens [token_begin, token_end) of a sequence's slice, for one head of
+/// the keys.
+struct AttentionItem {
+  int sequence = 0;
+  int kv_head = 0;
+  int token_begin = 0;
+  int token_end = 0;
+};
+
+class CpuStage : public Stage {
+ public:
+  /// Called on the worker's thread. `pool` and `worker` outlive the stage.
+  static Result<std::unique_ptr<Stage>> create(const StageOptions& options,
+                                               const kernels::CpuKernels& kernels, ThreadPool& pool,
+                                               CpuWorker& worker);
+  ~CpuStage() override;
+
+  void enqueue(const StageStep& step, std::function<void(Status)> done) override;
+  double busy_seconds() const override { return busy_seconds_.load(std::memory_order_relaxed); }
+  uint64_t memory_bytes() const override { return memory_bytes_; }
+
+ private:
+  CpuStage(const StageOptions& options, const kernels::CpuKernels& kernels, ThreadPool& pool,
+           CpuWorker& worker);
+  Status load();
+
+  // One step, in the order in which they run.
+  Status run_step(const StageStep& step);
+  Status check(const StageStep& step) const;
+  void prepare(const StageStep& step);
+  void run_layer(const StageStep& step, int layer, float* hidden);
+  void run_attention(const StageStep& step, int layer, float* hidden);
+  void run_ffn(int tokens, const SwiGluWeights& ffn, const NormWeights& norm, float* hidden);
+  void run_head(const StageStep& step, const float* hidden);
+
+  /// space_.normed = norm(x)
+  void normalize(const NormWeights& norm, const float* x, int tokens);
+  void rotate_and_append(const StageStep& step, int layer);
+  bool takes_int8(const PackedLinear& linear) const;
+  struct Product {
+    const PackedLinear* linear;
+    kernels::MatmulOutput out;
+  };
+  /// Products of the same input [tokens, columns], as one piece of work for the threads.
+  void multiply(std::initializer_list<Product> products, const float* x, int tokens);
+  kernels::KvPages kv_pages(int layer) const;
+
+  const StageOptions options_;
+  const kernels::CpuKernels& kernels_;
+  ThreadPool& pool_;
+  CpuWorker& worker_;
+  StageWidths widths_;
+  StageWeights weights_;
+  Workspace space_;
+  std::vector<Buffer> keys_, values_;  // one a layer
+  std::vector<AttentionItem> attention_items_;
+  std::vector<int> token_sequence_;  // which slice a token of the step belongs to
+  uint64_t memory_bytes_ = 0;
+  std::atomic<double> busy_seconds_{0};
+  std::atomic<int> steps_in_flight_{0};
+};
+
+}  // namespace mokume

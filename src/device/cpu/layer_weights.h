@@ -1,0 +1,48 @@
+// What a stage holds of each layer, ready for the kernels.
+#pragma once
+
+#include <vector>
+
+#include "base/status.h"
+#include "device/cpu/packed_linear.h"
+#include "device/device.h"
+
+namespace mokume {
+
+/// A norm's weights stay in the checkpoint's mapping.
+struct NormWeights {
+  const float* weight = nullptr;
+  float epsilon = 0;
+};
+
+struct AttentionWeights {
+  const Attention* spec = nullptr;
+  PackedLinear q, k, v, o;
+  int rope_table = 0;  ///< which of the stage's tables of cosines and sines
+};
+
+struct SwiGluWeights {
+  int hidden = 0;
+  PackedLinear gate, up, down;
+};
+
+struct LayerWeights {
+  NormWeights mixer_norm, ffn_norm;
+  AttentionWeights attention;
+  SwiGluWeights ffn;
+};
+
+struct StageWeights {
+  std::vector<LayerWeights> layers;
+  std::vector<const Rope*> ropes;  ///< the different ones among the layers
+  const TensorView* embedding = nullptr;
+  NormWeights final_norm;
+  PackedLinear head;
+};
+
+/// Bytes that load_weights() will allocate.
+uint64_t weight_bytes(const StageOptions& options);
+
+Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool);
+
+}  // namespace mokume

@@ -1,0 +1,64 @@
+#include "device/cpu/workspace.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+
+namespace mokume {
+namespace {
+
+// Hands out aligned pieces of one block; with no block it only counts.
+class Carver {
+ public:
+  explicit Carver(uint8_t* base) : base_(base) {}
+  template <typename T>
+  T* take(uint64_t count) {
+    T* piece = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
+    used_ += static_cast<uint64_t>(round_up(static_cast<int64_t>(count * sizeof(T)), 64));
+    return piece;
+  }
+  uint64_t used() const { return used_; }
+
+ private:
+  uint8_t* base_;
+  uint64_t used_ = 0;
+};
+
+}  // namespace
+
+int StageWidths::widest_input() const { return std::max({hidden, q, ffn}); }
+
+Result<Workspace> Workspace::create(const StageWidths& widths, int max_tokens) {
+  Workspace space;
+  MKM_ASSIGN_OR_RETURN(space.storage_, Buffer::allocate(bytes(widths, max_tokens)));
+  Carver carver(space.storage_.as<uint8_t>());
+  const uint64_t tokens = static_cast<uint64_t>(max_tokens);
+  const uint64_t padded = static_cast<uint64_t>(round_up(widths.widest_input(), kernels::kBlock));
+  space.hidden = carver.take<float>(tokens * widths.hidden);
+  space.normed = carver.take<float>(tokens * widths.widest_input());
+  space.q = carver.take<float>(tokens * widths.q);
+  space.k = carver.take<float>(tokens * widths.kv);
+  space.v = carver.take<float>(tokens * widths.kv);
+  space.gate = carver.take<float>(tokens * widths.ffn);
+  space.up = carver.take<float>(tokens * widths.ffn);
+  space.cos_sin = carver.take<float>(tokens * widths.rope);
+  space.quants_ = carver.take<int8_t>(tokens * padded);
+  space.scales_ = carver.take<float>(tokens * padded / kernels::kGroup);
+  space.scaled_sums_ = carver.take<float>(tokens * padded / kernels::kGroup);
+  space.negated_sums_ = carver.take<int32_t>(tokens * padded / kernels::kGroup);
+  return space;
+}
+
+uint64_t Workspace::bytes(const StageWidths& widths, int max_tokens) {
+  const uint64_t padded = static_cast<uint64_t>(round_up(widths.widest_input(), kernels::kBlock));
+  const uint64_t floats = widths.hidden + widths.widest_input() + widths.q + 2ull * widths.kv +
+                          2ull * widths.ffn + widths.rope + 3 * padded / kernels::kGroup;
+  return static_cast<uint64_t>(max_tokens) * (floats * 4 + padded) + 16 * 64;
+}
+
+kernels::QuantizedRows Workspace::quantized(int columns) const {
+  return {quants_, scales_, scaled_sums_, negated_sums_,
+          static_cast<int>(round_up(columns, kernels::kBlock))};
+}
+
+}  // namespace mokume

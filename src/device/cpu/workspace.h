@@ -1,0 +1,47 @@
+// The memory that a stage's steps work in: sized once, for the largest step.
+#pragma once
+
+#include "base/status.h"
+#include "device/cpu/memory.h"
+#include "device/device.h"
+#include "kernels/cpu/kernels.h"
+
+namespace mokume {
+
+/// The largest widths among a stage's layers, in floats a token.
+struct StageWidths {
+  int hidden = 0;
+  int q = 0;   ///< heads * head_dim
+  int kv = 0;  ///< kv_heads * head_dim
+  int ffn = 0;
+  int rope = 0;  ///< dims, over all tables
+
+  int widest_input() const;  ///< of any product
+};
+
+/// Rows are tokens of the step; each pointer is [max_tokens][width].
+class Workspace {
+ public:
+  static Result<Workspace> create(const StageWidths& widths, int max_tokens);
+  static uint64_t bytes(const StageWidths& widths, int max_tokens);
+
+  float* hidden = nullptr;
+  float* normed = nullptr;  ///< width widest_input()
+  float* q = nullptr;
+  float* k = nullptr;
+  float* v = nullptr;
+  float* gate = nullptr;
+  float* up = nullptr;
+  float* cos_sin = nullptr;  ///< width rope
+  /// The rows above as int8, for a product with `columns` inputs.
+  kernels::QuantizedRows quantized(int columns) const;
+
+ private:
+  Buffer storage_;
+  int8_t* quants_ = nullptr;
+  float* scales_ = nullptr;
+  float* scaled_sums_ = nullptr;
+  int32_t* negated_sums_ = nullptr;
+};
+
+}  // namespace mokume
