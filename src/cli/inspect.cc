@@ -59,7 +59,7 @@ std::string matrix_types(const LayerSpec& layer) {
     if (tensor.rank > 1) names.emplace_back(dtype_info(tensor.dtype).name);
   }
   std::ranges::sort(names);
-  names.erase(std::ranges::unique(names).begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;

@@ -85,8 +85,8 @@ void add_ends_by_text(TokenizerSpec& spec) {
     spec.end_of_generation.push_back(static_cast<TokenId>(i));
   }
   std::ranges::sort(spec.end_of_generation);
-  const auto repeated = std::ranges::unique(spec.end_of_generation);
-  spec.end_of_generation.erase(repeated.begin(), repeated.end());
+  const auto last = std::unique(spec.end_of_generation.begin(), spec.end_of_generation.end());
+  spec.end_of_generation.erase(last, spec.end_of_generation.end());
 }
 
 Result<bool> load_flag(const GgufFile& file, std::string_view key, bool fallback) {
