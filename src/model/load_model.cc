@@ -19,7 +19,7 @@ Result<LoadedModel> load_model(const std::string& path) {
     MKM_ASSIGN_OR_RETURN(loaded.tokenizer, Tokenizer::create(*std::move(tokenizer)));
     MKM_ASSIGN_OR_RETURN(loaded.chat_template, load_gguf_chat_template(*file));
   }
-  loaded.model = std::make_shared<const Model>(std::move(spec), file);
+  loaded.model = std::make_shared<const Model>(Model{std::move(spec), file});
   return loaded;
 }
 
