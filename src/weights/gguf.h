@@ -24,6 +24,9 @@ class GgufFile : public WeightSource {
   /// byte.
   static Result<std::shared_ptr<GgufFile>> open(const std::string& path);
 
+  /// As open(), for a file that is in memory; `name` stands for its path in messages.
+  static Result<std::shared_ptr<GgufFile>> from_bytes(std::vector<std::byte> bytes, const std::string& name);
+
   /// Null when there is no such key.
   virtual const MetadataValue* metadata(std::string_view key) const = 0;
   virtual std::vector<std::string> metadata_keys() const = 0;

@@ -1,0 +1,52 @@
+#include "model/layer_tensors.h"
+
+#include <initializer_list>
+#include <utility>
+
+namespace mokume {
+namespace {
+
+struct Collector {
+  std::vector<TensorView> tensors;
+
+  void add(const TensorView& tensor) {
+    if (tensor) tensors.push_back(tensor);
+  }
+  void add(std::initializer_list<const Linear*> linears) {
+    for (const Linear* linear : linears) {
+      add(linear->weight);
+      add(linear->bias);
+    }
+  }
+  void operator()(const Attention& attention) {
+    add({&attention.q, &attention.k, &attention.v, &attention.o});
+  }
+  void operator()(const SwiGlu& ffn) { add({&ffn.gate, &ffn.up, &ffn.down}); }
+};
+
+struct KvElements {
+  int64_t operator()(const Attention& attention) const {
+    return int64_t{2} * attention.kv_heads * attention.head_dim;
+  }
+};
+
+}  // namespace
+
+std::vector<TensorView> layer_tensors(const LayerSpec& layer) {
+  Collector collector;
+  collector.add(layer.mixer_norm.weight);
+  std::visit([&](const auto& mixer) { collector(mixer); }, layer.mixer);
+  collector.add(layer.ffn_norm.weight);
+  std::visit([&](const auto& ffn) { collector(ffn); }, layer.ffn);
+  return std::move(collector.tensors);
+}
+
+uint64_t layer_weight_bytes(const LayerSpec& layer) {
+  uint64_t bytes = 0;
+  for (const TensorView& tensor : layer_tensors(layer)) bytes += tensor.bytes;
+  return bytes;
+}
+
+int64_t layer_kv_elements(const LayerSpec& layer) { return std::visit(KvElements{}, layer.mixer); }
+
+}  // namespace mokume

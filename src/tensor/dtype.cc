@@ -1,0 +1,27 @@
+#include "tensor/dtype.h"
+
+#include <array>
+
+#include "base/checked.h"
+
+namespace mokume {
+namespace {
+
+// In the order of DType.
+constexpr std::array kTypes = {
+    DTypeInfo{"F32", 1, 4},    DTypeInfo{"F16", 1, 2},    DTypeInfo{"BF16", 1, 2},
+    DTypeInfo{"Q8_0", 32, 34}, DTypeInfo{"Q4_0", 32, 18}, DTypeInfo{"Q4_1", 32, 20},
+};
+static_assert(kTypes.size() == static_cast<size_t>(DType::kQ4_1) + 1);
+
+}  // namespace
+
+const DTypeInfo& dtype_info(DType type) { return kTypes[static_cast<size_t>(type)]; }
+
+std::optional<uint64_t> row_bytes(DType type, uint64_t elements) {
+  const DTypeInfo& info = dtype_info(type);
+  if (elements % info.block_elements != 0) return std::nullopt;
+  return checked_mul(elements / info.block_elements, info.block_bytes);
+}
+
+}  // namespace mokume
