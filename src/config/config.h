@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -24,8 +25,8 @@ struct ModelConfig {
 };
 
 struct ListenAddress {
-  std::string host;  ///< "127.0.0.1", "::1", "0.0.0.0"
-  uint16_t port = 0; ///< 0: the system picks one (it is logged)
+  std::string host;   ///< "127.0.0.1", "::1", "0.0.0.0"
+  uint16_t port = 0;  ///< 0: the system picks one (it is logged)
   std::string to_string() const;
 };
 
@@ -39,16 +40,16 @@ struct ServerConfig {
 
 struct DeviceConfig {
   std::string name;
-  std::string kind;            ///< "cpu"
-  int threads = 0;             ///< 0: one for every core it may use
-  std::vector<int> cores;      ///< pin to these; empty: no pinning
+  std::string kind;        ///< "cpu"
+  int threads = 0;         ///< 0: one for every core it may use
+  std::vector<int> cores;  ///< pin to these; empty: no pinning
   ConfigLocation where;
 };
 
 struct StageConfig {
   std::string device;
-  int first_layer = 0;         ///< inclusive, as written: "0-14"
-  int last_layer = 0;          ///< inclusive
+  int first_layer = 0;  ///< inclusive, as written: "0-14"
+  int last_layer = 0;   ///< inclusive
   ConfigLocation where;
 };
 
@@ -58,6 +59,7 @@ struct SchedulerConfig {
   int prefill_chunk_tokens = 256;
   uint64_t kv_cache_bytes = 1u << 30;
   int page_tokens = 16;
+  ConfigLocation kv_cache_where;
 };
 
 struct LogConfig {
@@ -76,6 +78,8 @@ struct Config {
   LogConfig log;
 };
 
+/// Reads and checks one YAML file of at most 1 MiB; docs/configuration.md lists the keys and their
+/// bounds. NotFound when there is no such file, otherwise InvalidArgument.
 Result<Config> load_config(const std::string& path);
 /// `file` is used in messages only.
 Result<Config> parse_config(std::string_view yaml, const std::string& file);

@@ -15,8 +15,8 @@ struct StageSpec {
   std::string device;
   int first_layer = 0;  ///< [first_layer, last_layer)
   int last_layer = 0;
-  uint64_t weight_bytes = 0;    ///< as stored; embedding and head included where the stage holds them
-  uint64_t kv_page_bytes = 0;   ///< one page over this stage's layers
+  uint64_t weight_bytes = 0;  ///< as stored; embedding and head included where the stage holds them
+  uint64_t kv_page_bytes = 0;  ///< one page over this stage's layers
 };
 
 /// Covers every layer exactly once, in order.
@@ -27,8 +27,8 @@ struct PlacementPlan {
   int context_length = 0;  ///< most tokens of one sequence: the model's, or what the KV pages hold
 };
 
-/// Errors name the layers that are on no device, or on two, with file and line; a device that is not declared;
-/// KV memory too small for one sequence.
+/// Errors name the layers that are on no device, or on two, with file and line; a device that is
+/// not declared; KV memory too small for one sequence.
 Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config, bool exact);
 
 /// A table for people (`mokumed --check`).
