@@ -106,6 +106,8 @@ class TreeBuilder final : public YAML::EventHandler {
     YamlNode::Entry entry =
         level.pending ? std::move(*level.pending) : YamlNode::Entry{"", node.line, {}};
     level.pending.reset();
+    // An absent value stands nowhere of its own; yaml-cpp puts it on the next line.
+    if (node.kind == YamlNode::Kind::kNull) node.line = entry.line;
     entry.value = std::move(node);
     level.node->entries.push_back(std::move(entry));
     return &level.node->entries.back().value;
