@@ -57,15 +57,17 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file) {
   config.file = file;
   config.model.where = config.placement_where = config.scheduler.kv_cache_where = {file, 0};
   MKM_RETURN_IF_ERROR(read_section(
-      Value(root, "", file),
+      ConfigValue(root, "", file),
       {
-          {"model", [&](const Value& value) { return read_model(value, config.model); }, true},
-          {"server", [&](const Value& value) { return read_server(value, config.server); }},
-          {"devices", [&](const Value& value) { return read_devices(value, config.devices); }},
-          {"placement", [&](const Value& value) { return read_placement(value, config); }},
+          {"model", [&](const ConfigValue& value) { return read_model(value, config.model); },
+           true},
+          {"server", [&](const ConfigValue& value) { return read_server(value, config.server); }},
+          {"devices",
+           [&](const ConfigValue& value) { return read_devices(value, config.devices); }},
+          {"placement", [&](const ConfigValue& value) { return read_placement(value, config); }},
           {"scheduler",
-           [&](const Value& value) { return read_scheduler(value, config.scheduler); }},
-          {"log", [&](const Value& value) { return read_log(value, config.log); }},
+           [&](const ConfigValue& value) { return read_scheduler(value, config.scheduler); }},
+          {"log", [&](const ConfigValue& value) { return read_log(value, config.log); }},
       }));
   if (config.devices.empty()) config.devices.push_back(default_device(file, 0));
   MKM_RETURN_IF_ERROR(check_stage_devices(config));

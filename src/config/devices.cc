@@ -12,7 +12,7 @@ constexpr int kMostThreads = 1024;
 constexpr int kLastCore = 4095;
 constexpr int kLastLayer = 9999;
 
-Status add_core(const Value& value, int core, std::vector<int>& out) {
+Status add_core(const ConfigValue& value, int core, std::vector<int>& out) {
   if (std::find(out.begin(), out.end(), core) != out.end()) {
     return value.error(str_cat("names core ", core, " twice"));
   }
@@ -21,9 +21,9 @@ Status add_core(const Value& value, int core, std::vector<int>& out) {
 }
 
 /// [0, 1] or 0-3.
-Status read_cores(const Value& value, std::vector<int>& out) {
+Status read_cores(const ConfigValue& value, std::vector<int>& out) {
   if (value.node().kind == YamlNode::Kind::kSequence) {
-    return read_list(value, 1, kMostThreads, [&](const Value& each) -> Status {
+    return read_list(value, 1, kMostThreads, [&](const ConfigValue& each) -> Status {
       MKM_ASSIGN_OR_RETURN(const int64_t core, read_integer(each, 0, kLastCore));
       return add_core(each, static_cast<int>(core), out);
     });
@@ -41,14 +41,14 @@ Status read_cores(const Value& value, std::vector<int>& out) {
   return absl::OkStatus();
 }
 
-Status read_device(const Value& value, DeviceConfig& out) {
+Status read_device(const ConfigValue& value, DeviceConfig& out) {
   out.where = value.where();
   MKM_RETURN_IF_ERROR(read_section(
       value, {
                  {"name", name(out.name, "cpu0"), true},
                  {"kind", choice(out.kind, {"cpu"}), true},
                  {"threads", integer(out.threads, 0, kMostThreads)},
-                 {"cores", [&](const Value& cores) { return read_cores(cores, out.cores); }},
+                 {"cores", [&](const ConfigValue& cores) { return read_cores(cores, out.cores); }},
              }));
   if (!out.cores.empty() && out.threads > static_cast<int>(out.cores.size())) {
     return value.error(str_cat("has ", out.threads, " threads on ", out.cores.size(),
@@ -57,9 +57,9 @@ Status read_device(const Value& value, DeviceConfig& out) {
   return absl::OkStatus();
 }
 
-Status read_stage(const Value& value, StageConfig& out) {
+Status read_stage(const ConfigValue& value, StageConfig& out) {
   out.where = value.where();
-  const auto read_layers = [&](const Value& layers) -> Status {
+  const auto read_layers = [&](const ConfigValue& layers) -> Status {
     MKM_ASSIGN_OR_RETURN(const auto range, read_range(layers, kLastLayer));
     std::tie(out.first_layer, out.last_layer) = range;
     return absl::OkStatus();
@@ -72,8 +72,8 @@ Status read_stage(const Value& value, StageConfig& out) {
 
 }  // namespace
 
-Status read_devices(const Value& value, std::vector<DeviceConfig>& out) {
-  return read_list(value, 1, kMostDevices, [&](const Value& each) -> Status {
+Status read_devices(const ConfigValue& value, std::vector<DeviceConfig>& out) {
+  return read_list(value, 1, kMostDevices, [&](const ConfigValue& each) -> Status {
     DeviceConfig device;
     MKM_RETURN_IF_ERROR(read_device(each, device));
     for (const DeviceConfig& other : out) {
@@ -86,10 +86,10 @@ Status read_devices(const Value& value, std::vector<DeviceConfig>& out) {
   });
 }
 
-Status read_placement(const Value& value, Config& out) {
+Status read_placement(const ConfigValue& value, Config& out) {
   out.placement_where = value.where();
-  const auto read_stages = [&](const Value& stages) {
-    return read_list(stages, 1, kMostStages, [&](const Value& each) {
+  const auto read_stages = [&](const ConfigValue& stages) {
+    return read_list(stages, 1, kMostStages, [&](const ConfigValue& each) {
       return read_stage(each, out.stages.emplace_back());
     });
   };

@@ -38,7 +38,7 @@ std::string ListenAddress::to_string() const {
   return ipv6 ? str_cat("[", host, "]:", port) : str_cat(host, ":", port);
 }
 
-Result<ListenAddress> read_listen_address(const Value& value) {
+Result<ListenAddress> read_listen_address(const ConfigValue& value) {
   MKM_ASSIGN_OR_RETURN(const std::string text, read_text(value, "127.0.0.1:8080"));
   const auto wrong = [&](std::string_view hint) {
     return value.error(str_cat("is ", quote(text), "; ", hint));

@@ -8,7 +8,7 @@ namespace {
 constexpr size_t kLongestPath = 4096;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
-Status read_path(const Value& value, std::string& out) {
+Status read_path(const ConfigValue& value, std::string& out) {
   MKM_ASSIGN_OR_RETURN(out, read_text(value, "models/model.gguf"));
   if (!out.empty() && out.size() <= kLongestPath && out.find('\0') == std::string::npos)
     return absl::OkStatus();
@@ -16,16 +16,16 @@ Status read_path(const Value& value, std::string& out) {
       str_cat("is ", quote(out), "; a path of 1 to ", kLongestPath, " bytes is wanted"));
 }
 
-Status read_endpoint(const Value& value, std::optional<ListenAddress>& out) {
+Status read_endpoint(const ConfigValue& value, std::optional<ListenAddress>& out) {
   return read_section(value, {{"listen",
-                               [&](const Value& listen) -> Status {
+                               [&](const ConfigValue& listen) -> Status {
                                  MKM_ASSIGN_OR_RETURN(out, read_listen_address(listen));
                                  return absl::OkStatus();
                                },
                                true}});
 }
 
-Status read_page_tokens(const Value& value, int& out) {
+Status read_page_tokens(const ConfigValue& value, int& out) {
   MKM_ASSIGN_OR_RETURN(const int64_t tokens, read_integer(value, 16, 256));
   if (tokens % 16 != 0) return value.error(str_cat("is ", tokens, "; it must be a multiple of 16"));
   out = static_cast<int>(tokens);
@@ -34,25 +34,26 @@ Status read_page_tokens(const Value& value, int& out) {
 
 }  // namespace
 
-Status read_model(const Value& value, ModelConfig& out) {
+Status read_model(const ConfigValue& value, ModelConfig& out) {
   out.where = value.where();
   return read_section(
       value, {
                  {"name", name(out.name, "my-model")},
-                 {"path", [&](const Value& path) { return read_path(path, out.path); }, true},
+                 {"path", [&](const ConfigValue& path) { return read_path(path, out.path); }, true},
              });
 }
 
-Status read_server(const Value& value, std::optional<ServerConfig>& out) {
+Status read_server(const ConfigValue& value, std::optional<ServerConfig>& out) {
   ServerConfig& server = out.emplace();
   MKM_RETURN_IF_ERROR(read_section(
-      value, {
-                 {"http", [&](const Value& http) { return read_endpoint(http, server.http); }},
-                 {"grpc", [&](const Value& grpc) { return read_endpoint(grpc, server.grpc); }},
-                 {"max_request_bytes", size(server.max_request_bytes, 1024, 1024 * kMiB)},
-                 {"drain_seconds", integer(server.drain_seconds, 0, 3600)},
-                 {"http_threads", integer(server.http_threads, 1, 64)},
-             }));
+      value,
+      {
+          {"http", [&](const ConfigValue& http) { return read_endpoint(http, server.http); }},
+          {"grpc", [&](const ConfigValue& grpc) { return read_endpoint(grpc, server.grpc); }},
+          {"max_request_bytes", size(server.max_request_bytes, 1024, 1024 * kMiB)},
+          {"drain_seconds", integer(server.drain_seconds, 0, 3600)},
+          {"http_threads", integer(server.http_threads, 1, 64)},
+      }));
   if (!server.http && !server.grpc) {
     return value.error("names no address; give http: {listen: \"127.0.0.1:8080\"}, grpc, or both");
   }
@@ -65,15 +66,15 @@ Status read_server(const Value& value, std::optional<ServerConfig>& out) {
   return absl::OkStatus();
 }
 
-Status read_scheduler(const Value& value, SchedulerConfig& out) {
-  const auto read_kv_cache = [&](const Value& kv_cache) {
+Status read_scheduler(const ConfigValue& value, SchedulerConfig& out) {
+  const auto read_kv_cache = [&](const ConfigValue& kv_cache) {
     out.kv_cache_where = kv_cache.where();
     return read_section(
         kv_cache,
         {
             {"memory", size(out.kv_cache_bytes, kMiB, 16 * kMiB * kMiB)},
             {"page_tokens",
-             [&](const Value& tokens) { return read_page_tokens(tokens, out.page_tokens); }},
+             [&](const ConfigValue& tokens) { return read_page_tokens(tokens, out.page_tokens); }},
         });
   };
   return read_section(value,
@@ -85,7 +86,7 @@ Status read_scheduler(const Value& value, SchedulerConfig& out) {
                       });
 }
 
-Status read_log(const Value& value, LogConfig& out) {
+Status read_log(const ConfigValue& value, LogConfig& out) {
   return read_section(
       value, {
                  {"level", choice(out.level, {"trace", "debug", "info", "warn", "error", "off"})},

@@ -6,16 +6,16 @@
 
 namespace mokume {
 
-Status read_model(const Value& value, ModelConfig& out);
-Status read_server(const Value& value, std::optional<ServerConfig>& out);
+Status read_model(const ConfigValue& value, ModelConfig& out);
+Status read_server(const ConfigValue& value, std::optional<ServerConfig>& out);
 /// Names are unique.
-Status read_devices(const Value& value, std::vector<DeviceConfig>& out);
+Status read_devices(const ConfigValue& value, std::vector<DeviceConfig>& out);
 /// Whether the layers fit together and fit the model is for the placement to say.
-Status read_placement(const Value& value, Config& out);
-Status read_scheduler(const Value& value, SchedulerConfig& out);
-Status read_log(const Value& value, LogConfig& out);
+Status read_placement(const ConfigValue& value, Config& out);
+Status read_scheduler(const ConfigValue& value, SchedulerConfig& out);
+Status read_log(const ConfigValue& value, LogConfig& out);
 
 /// "127.0.0.1:8080" or "[::1]:8080"; localhost is 127.0.0.1.
-Result<ListenAddress> read_listen_address(const Value& value);
+Result<ListenAddress> read_listen_address(const ConfigValue& value);
 
 }  // namespace mokume

@@ -46,7 +46,7 @@ std::string describe(const YamlNode& node) {
   return str_cat("the text ", quote(node.text));
 }
 
-Status unknown_key(const Value& section, const YamlNode::Entry& entry,
+Status unknown_key(const ConfigValue& section, const YamlNode::Entry& entry,
                    std::span<const std::string> known) {
   const std::optional<std::string> right = nearest(entry.key, known);
   const std::string hint = right ? str_cat("did you mean ", quote(*right), "?")
@@ -67,36 +67,36 @@ bool is_name(std::string_view text) {
 
 }  // namespace
 
-Value Value::child(const YamlNode& node, std::string_view key) const {
-  return Value(node, path_.empty() ? std::string(key) : str_cat(path_, ".", key), file_);
+ConfigValue ConfigValue::child(const YamlNode& node, std::string_view key) const {
+  return ConfigValue(node, path_.empty() ? std::string(key) : str_cat(path_, ".", key), file_);
 }
 
-Value Value::element(size_t index) const {
-  return Value(node_->entries[index].value, str_cat(path_, "[", index, "]"), file_);
+ConfigValue ConfigValue::element(size_t index) const {
+  return ConfigValue(node_->entries[index].value, str_cat(path_, "[", index, "]"), file_);
 }
 
-Status Value::error(std::string_view message) const {
+Status ConfigValue::error(std::string_view message) const {
   return invalid_argument("config", path_.empty() ? "the file" : path_, " ", message, " (",
                           where().to_string(), ")");
 }
 
-Status Value::wrong_type(std::string_view wanted, std::string_view example) const {
+Status ConfigValue::wrong_type(std::string_view wanted, std::string_view example) const {
   return error(str_cat("is ", describe(*node_), "; ", wanted, " is wanted, such as ", example));
 }
 
-Status read_section(const Value& value, std::initializer_list<Field> fields) {
+Status read_section(const ConfigValue& value, std::initializer_list<ConfigField> fields) {
   std::vector<std::string> known;
-  for (const Field& field : fields) known.emplace_back(field.key);
+  for (const ConfigField& field : fields) known.emplace_back(field.key);
   if (value.node().kind != YamlNode::Kind::kMap) {
     return value.wrong_type("a section of keys", str_cat("{", known.front(), ": ...}"));
   }
   for (const YamlNode::Entry& entry : value.node().entries) {
     const auto field = std::find_if(fields.begin(), fields.end(),
-                                    [&](const Field& each) { return each.key == entry.key; });
+                                    [&](const ConfigField& each) { return each.key == entry.key; });
     if (field == fields.end()) return unknown_key(value, entry, known);
     MKM_RETURN_IF_ERROR(field->read(value.child(entry.value, entry.key)));
   }
-  for (const Field& field : fields) {
+  for (const ConfigField& field : fields) {
     const auto& entries = value.node().entries;
     const bool given = std::any_of(entries.begin(), entries.end(),
                                    [&](const auto& entry) { return entry.key == field.key; });
@@ -105,8 +105,8 @@ Status read_section(const Value& value, std::initializer_list<Field> fields) {
   return absl::OkStatus();
 }
 
-Status read_list(const Value& value, size_t least, size_t most,
-                 const std::function<Status(const Value&)>& read) {
+Status read_list(const ConfigValue& value, size_t least, size_t most,
+                 const std::function<Status(const ConfigValue&)>& read) {
   if (value.node().kind != YamlNode::Kind::kSequence) return value.wrong_type("a list", "[...]");
   const size_t count = value.node().entries.size();
   if (count < least || count > most) {
@@ -116,7 +116,7 @@ Status read_list(const Value& value, size_t least, size_t most,
   return absl::OkStatus();
 }
 
-Result<std::string> read_text(const Value& value, std::string_view example) {
+Result<std::string> read_text(const ConfigValue& value, std::string_view example) {
   const YamlNode& node = value.node();
   const bool other = !node.quoted && (is_boolean(node.text) || is_number(node.text));
   if (node.kind != YamlNode::Kind::kScalar || other)
@@ -124,7 +124,7 @@ Result<std::string> read_text(const Value& value, std::string_view example) {
   return node.text;
 }
 
-Result<int64_t> read_integer(const Value& value, int64_t least, int64_t most) {
+Result<int64_t> read_integer(const ConfigValue& value, int64_t least, int64_t most) {
   const YamlNode& node = value.node();
   if (node.kind != YamlNode::Kind::kScalar || node.quoted || !is_integer(node.text)) {
     return value.wrong_type("an integer", str_cat(least));
@@ -137,7 +137,7 @@ Result<int64_t> read_integer(const Value& value, int64_t least, int64_t most) {
   return *number;
 }
 
-Result<uint64_t> read_size(const Value& value, uint64_t least, uint64_t most) {
+Result<uint64_t> read_size(const ConfigValue& value, uint64_t least, uint64_t most) {
   if (value.node().kind != YamlNode::Kind::kScalar) return value.wrong_type("a size", "8MiB");
   const Result<uint64_t> bytes = parse_bytes(value.node().text);
   if (!bytes.ok()) return value.error(str_cat("is wrong: ", bytes.status().message()));
@@ -148,14 +148,14 @@ Result<uint64_t> read_size(const Value& value, uint64_t least, uint64_t most) {
   return *bytes;
 }
 
-Result<std::string> read_name(const Value& value, std::string_view example) {
+Result<std::string> read_name(const ConfigValue& value, std::string_view example) {
   MKM_ASSIGN_OR_RETURN(std::string text, read_text(value, example));
   if (is_name(text)) return text;
   return value.error(str_cat("is ", quote(text), "; a name has 1 to ", kLongestNameBytes,
                              " of the characters A-Z, a-z, 0-9, _, . and -"));
 }
 
-Result<std::string> read_choice(const Value& value, std::span<const std::string> choices) {
+Result<std::string> read_choice(const ConfigValue& value, std::span<const std::string> choices) {
   // "off" and its like are words here, so the plain text counts, whatever YAML would make of it.
   if (value.node().kind != YamlNode::Kind::kScalar)
     return value.wrong_type("text", choices.front());
@@ -168,7 +168,7 @@ Result<std::string> read_choice(const Value& value, std::span<const std::string>
       str_cat("is ", quote(text), "; it must be one of: ", join(choices, ", "), hint));
 }
 
-Result<std::pair<int, int>> read_range(const Value& value, int most) {
+Result<std::pair<int, int>> read_range(const ConfigValue& value, int most) {
   const YamlNode& node = value.node();
   const std::string_view text = node.text;
   const size_t dash = text.find('-');
@@ -187,32 +187,33 @@ Result<std::pair<int, int>> read_range(const Value& value, int most) {
   return std::pair(*first, *last);
 }
 
-std::function<Status(const Value&)> integer(int& out, int64_t least, int64_t most) {
-  return [&out, least, most](const Value& value) {
+std::function<Status(const ConfigValue&)> integer(int& out, int64_t least, int64_t most) {
+  return [&out, least, most](const ConfigValue& value) {
     const Result<int64_t> number = read_integer(value, least, most);
     if (number.ok()) out = static_cast<int>(*number);
     return number.status();
   };
 }
 
-std::function<Status(const Value&)> size(uint64_t& out, uint64_t least, uint64_t most) {
-  return [&out, least, most](const Value& value) {
+std::function<Status(const ConfigValue&)> size(uint64_t& out, uint64_t least, uint64_t most) {
+  return [&out, least, most](const ConfigValue& value) {
     const Result<uint64_t> bytes = read_size(value, least, most);
     if (bytes.ok()) out = *bytes;
     return bytes.status();
   };
 }
 
-std::function<Status(const Value&)> name(std::string& out, std::string_view example) {
-  return [&out, example](const Value& value) {
+std::function<Status(const ConfigValue&)> name(std::string& out, std::string_view example) {
+  return [&out, example](const ConfigValue& value) {
     const Result<std::string> text = read_name(value, example);
     if (text.ok()) out = *text;
     return text.status();
   };
 }
 
-std::function<Status(const Value&)> choice(std::string& out, std::vector<std::string> choices) {
-  return [&out, choices = std::move(choices)](const Value& value) {
+std::function<Status(const ConfigValue&)> choice(std::string& out,
+                                                 std::vector<std::string> choices) {
+  return [&out, choices = std::move(choices)](const ConfigValue& value) {
     const Result<std::string> text = read_choice(value, choices);
     if (text.ok()) out = *text;
     return text.status();
