@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -58,6 +59,7 @@ struct SchedulerConfig {
   int prefill_chunk_tokens = 256;
   uint64_t kv_cache_bytes = 1u << 30;
   int page_tokens = 16;
+  ConfigLocation kv_cache_where;
 };
 
 struct LogConfig {
@@ -76,6 +78,8 @@ struct Config {
   LogConfig log;
 };
 
+/// Reads and checks one YAML file of at most 1 MiB; docs/configuration.md lists the keys and their
+/// bounds. NotFound when there is no such file, otherwise InvalidArgument.
 Result<Config> load_config(const std::string& path);
 /// `file` is used in messages only.
 Result<Config> parse_config(std::string_view yaml, const std::string& file);

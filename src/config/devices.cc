@@ -1,0 +1,99 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "config/sections.h"
+
+namespace mokume {
+namespace {
+
+constexpr size_t kMostDevices = 64;
+constexpr size_t kMostStages = 256;
+constexpr int kMostThreads = 1024;
+constexpr int kLastCore = 4095;
+constexpr int kLastLayer = 9999;
+
+Status add_core(const ConfigValue& value, int core, std::vector<int>& out) {
+  if (std::find(out.begin(), out.end(), core) != out.end()) {
+    return value.error(str_cat("names core ", core, " twice"));
+  }
+  out.push_back(core);
+  return absl::OkStatus();
+}
+
+/// [0, 1] or 0-3.
+Status read_cores(const ConfigValue& value, std::vector<int>& out) {
+  if (value.node().kind == YamlNode::Kind::kSequence) {
+    return read_list(value, 1, kMostThreads, [&](const ConfigValue& each) -> Status {
+      MKM_ASSIGN_OR_RETURN(const int64_t core, read_integer(each, 0, kLastCore));
+      return add_core(each, static_cast<int>(core), out);
+    });
+  }
+  if (value.node().kind != YamlNode::Kind::kScalar) {
+    return value.wrong_type("a list or a range of cores", "[0, 1] or 0-3");
+  }
+  MKM_ASSIGN_OR_RETURN(const auto range, read_range(value, kLastCore));
+  const auto [first, last] = range;
+  if (first > last) {
+    return value.error(
+        str_cat("is ", quote(value.node().text), "; the lower core comes first, such as 0-3"));
+  }
+  for (int core = first; core <= last; ++core) out.push_back(core);
+  return absl::OkStatus();
+}
+
+Status read_device(const ConfigValue& value, DeviceConfig& out) {
+  out.where = value.where();
+  MKM_RETURN_IF_ERROR(read_section(
+      value, {
+                 {"name", name(out.name, "cpu0"), true},
+                 {"kind", choice(out.kind, {"cpu"}), true},
+                 {"threads", integer(out.threads, 0, kMostThreads)},
+                 {"cores", [&](const ConfigValue& cores) { return read_cores(cores, out.cores); }},
+             }));
+  if (!out.cores.empty() && out.threads > static_cast<int>(out.cores.size())) {
+    return value.error(str_cat("has ", out.threads, " threads on ", out.cores.size(),
+                               " cores; give it no more threads than cores, or 0 for one on each"));
+  }
+  return absl::OkStatus();
+}
+
+Status read_stage(const ConfigValue& value, StageConfig& out) {
+  out.where = value.where();
+  const auto read_layers = [&](const ConfigValue& layers) -> Status {
+    MKM_ASSIGN_OR_RETURN(const auto range, read_range(layers, kLastLayer));
+    std::tie(out.first_layer, out.last_layer) = range;
+    return absl::OkStatus();
+  };
+  return read_section(value, {
+                                 {"device", name(out.device, "cpu0"), true},
+                                 {"layers", read_layers, true},
+                             });
+}
+
+}  // namespace
+
+Status read_devices(const ConfigValue& value, std::vector<DeviceConfig>& out) {
+  return read_list(value, 1, kMostDevices, [&](const ConfigValue& each) -> Status {
+    DeviceConfig device;
+    MKM_RETURN_IF_ERROR(read_device(each, device));
+    for (const DeviceConfig& other : out) {
+      if (other.name != device.name) continue;
+      return each.error(str_cat("has the name ", quote(device.name), " that the device in line ",
+                                other.where.line, " has; give each its own"));
+    }
+    out.push_back(std::move(device));
+    return absl::OkStatus();
+  });
+}
+
+Status read_placement(const ConfigValue& value, Config& out) {
+  out.placement_where = value.where();
+  const auto read_stages = [&](const ConfigValue& stages) {
+    return read_list(stages, 1, kMostStages, [&](const ConfigValue& each) {
+      return read_stage(each, out.stages.emplace_back());
+    });
+  };
+  return read_section(value, {{"stages", read_stages, true}});
+}
+
+}  // namespace mokume

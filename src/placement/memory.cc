@@ -1,0 +1,61 @@
+#include "placement/memory.h"
+
+#include "base/checked.h"
+
+namespace mokume {
+namespace {
+
+uint64_t bytes_of(const Linear& linear) { return linear.weight.bytes + linear.bias.bytes; }
+
+uint64_t bytes_of(const Attention& attention) {
+  return bytes_of(attention.q) + bytes_of(attention.k) + bytes_of(attention.v) +
+         bytes_of(attention.o);
+}
+
+uint64_t bytes_of(const SwiGlu& ffn) {
+  return bytes_of(ffn.gate) + bytes_of(ffn.up) + bytes_of(ffn.down);
+}
+
+uint64_t bytes_of(const LayerSpec& layer) {
+  const auto block_bytes = [](const auto& block) { return bytes_of(block); };
+  return layer.mixer_norm.weight.bytes + std::visit(block_bytes, layer.mixer) +
+         layer.ffn_norm.weight.bytes + std::visit(block_bytes, layer.ffn);
+}
+
+/// Numbers that one token adds to the layer's KV.
+std::optional<uint64_t> kv_elements(const Attention& attention) {
+  if (attention.kv_heads <= 0 || attention.head_dim <= 0) return std::nullopt;
+  const auto keys = checked_mul(static_cast<uint64_t>(attention.kv_heads),
+                                static_cast<uint64_t>(attention.head_dim));
+  return keys ? checked_mul(*keys, 2) : std::nullopt;
+}
+
+}  // namespace
+
+uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer) {
+  uint64_t bytes = 0;
+  for (int layer = first_layer; layer < last_layer; ++layer) bytes += bytes_of(spec.layers[layer]);
+  const bool starts = first_layer == 0;
+  const bool ends = last_layer == static_cast<int>(spec.layers.size());
+  if (starts) bytes += spec.embedding.bytes;
+  if (ends) bytes += spec.final_norm.weight.bytes;
+  if (ends && !(starts && spec.tied_head)) bytes += bytes_of(spec.head);
+  return bytes;
+}
+
+std::optional<uint64_t> stage_kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer,
+                                            int page_tokens, bool exact) {
+  const uint64_t bytes_per_token_element = static_cast<uint64_t>(page_tokens) * (exact ? 4 : 2);
+  uint64_t total = 0;
+  for (int layer = first_layer; layer < last_layer; ++layer) {
+    const auto elements =
+        std::visit([](const auto& mixer) { return kv_elements(mixer); }, spec.layers[layer].mixer);
+    const auto bytes = elements ? checked_mul(*elements, bytes_per_token_element) : std::nullopt;
+    const auto sum = bytes ? checked_add(total, *bytes) : std::nullopt;
+    if (!sum) return std::nullopt;
+    total = *sum;
+  }
+  return total;
+}
+
+}  // namespace mokume

@@ -1,0 +1,21 @@
+// How many bytes layers take, as weights and as KV.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "model/model_spec.h"
+
+namespace mokume {
+
+/// Weights of layers [first, last) as stored, with the embedding where they start the model and the
+/// final norm and head where they end it. A tied head counts in both of two stages, once in a stage
+/// that holds both ends.
+uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer);
+
+/// Keys and values of `page_tokens` tokens in layers [first, last): F16, or F32 when `exact`. Empty
+/// when it overflows.
+std::optional<uint64_t> stage_kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer,
+                                            int page_tokens, bool exact);
+
+}  // namespace mokume

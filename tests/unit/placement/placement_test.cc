@@ -1,0 +1,199 @@
+#include "placement/placement.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "placement/memory.h"
+
+namespace mokume {
+namespace {
+
+TensorView tensor(uint64_t bytes) {
+  TensorView view;
+  view.bytes = bytes;
+  return view;
+}
+
+/// Each layer holds 1011 bytes, the embedding 5000, the final norm 7 and the head 5000; a token
+/// takes 4 * 3 keys.
+ModelSpec make_spec(int layers, bool tied) {
+  ModelSpec spec;
+  spec.name = "tiny";
+  spec.context_length = 1024;
+  spec.embedding = tensor(5000);
+  spec.final_norm.weight = tensor(7);
+  spec.head.weight = tensor(5000);
+  spec.tied_head = tied;
+  Attention attention{.heads = 8, .kv_heads = 4, .head_dim = 3};
+  attention.q.weight = tensor(100);
+  attention.q.bias = tensor(1);
+  attention.k.weight = tensor(100);
+  attention.v.weight = tensor(100);
+  attention.o.weight = tensor(100);
+  const SwiGlu ffn{
+      .hidden = 1, .gate = {tensor(200), {}}, .up = {tensor(200), {}}, .down = {tensor(200), {}}};
+  spec.layers.assign(layers, LayerSpec{{tensor(5)}, attention, {tensor(5)}, ffn});
+  return spec;
+}
+
+Config make_config(const std::string& stages, const std::string& scheduler = "{}") {
+  const std::string yaml =
+      "model: {path: a.gguf}\ndevices:\n  - {name: cpu0, kind: cpu}\n  - {name: cpu1, kind: "
+      "cpu}\nscheduler: " +
+      scheduler + "\n" + (stages.empty() ? "" : "placement:\n  stages:\n") + stages;
+  Result<Config> config = parse_config(yaml, "f.yaml");
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : Config{};
+}
+
+/// "cpu0 0-14" is a line of YAML; the first stands in line 8.
+std::string stages(std::initializer_list<std::array<const char*, 2>> list) {
+  std::string yaml;
+  for (const auto& [device, layers] : list) {
+    yaml += std::string("    - {device: ") + device + ", layers: " + layers + "}\n";
+  }
+  return yaml;
+}
+
+std::string error_of(const Config& config, int layers) {
+  const Result<PlacementPlan> plan = plan_placement(make_spec(layers, false), config, false);
+  return plan.ok() ? "no error" : std::string(plan.status().message());
+}
+
+TEST(Placement, AllLayersGoToTheFirstDeviceUnlessToldOtherwise) {
+  const Result<PlacementPlan> plan = plan_placement(make_spec(16, true), make_config(""), false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->stages.size(), 1u);
+  EXPECT_EQ(plan->stages[0].device, "cpu0");
+  EXPECT_EQ(plan->stages[0].first_layer, 0);
+  EXPECT_EQ(plan->stages[0].last_layer, 16);
+  EXPECT_EQ(plan->stages[0].weight_bytes, 5000u + 16 * 1011 + 7);
+}
+
+TEST(Placement, SplitsLayersWeightsAndKv) {
+  const Config config = make_config(stages({{"cpu0", "0-11"}, {"cpu1", "12-14"}, {"cpu0", "15"}}));
+  const Result<PlacementPlan> plan = plan_placement(make_spec(16, true), config, false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->stages.size(), 3u);
+  EXPECT_EQ(plan->stages[1].device, "cpu1");
+  EXPECT_EQ(plan->stages[1].first_layer, 12);
+  EXPECT_EQ(plan->stages[1].last_layer, 15);
+  EXPECT_EQ(plan->stages[0].weight_bytes, 5000u + 12 * 1011);
+  EXPECT_EQ(plan->stages[1].weight_bytes, 3u * 1011);
+  EXPECT_EQ(plan->stages[2].weight_bytes, 1011u + 7 + 5000);
+  EXPECT_EQ(plan->stages[1].kv_page_bytes, 3u * 2 * 4 * 3 * 16 * 2);
+}
+
+TEST(Placement, AnOwnHeadIsCountedBesideTheEmbedding) {
+  EXPECT_EQ(stage_weight_bytes(make_spec(2, false), 0, 2), 5000u + 2 * 1011 + 7 + 5000);
+  EXPECT_EQ(stage_weight_bytes(make_spec(2, true), 0, 2), 5000u + 2 * 1011 + 7);
+}
+
+TEST(Placement, ExactKvTakesTwiceTheMemory) {
+  const ModelSpec spec = make_spec(2, false);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, false), 2u * 2 * 4 * 3 * 16 * 2);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, true), 2u * 2 * 4 * 3 * 16 * 4);
+}
+
+TEST(Placement, KvSizesThatOverflowAreNoSize) {
+  ModelSpec spec = make_spec(4, false);
+  for (LayerSpec& layer : spec.layers) {
+    std::get<Attention>(layer.mixer).kv_heads = 1 << 30;
+    std::get<Attention>(layer.mixer).head_dim = 1 << 28;
+  }
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 4, 256, true), std::nullopt);
+  EXPECT_EQ(plan_placement(spec, make_config(""), true).status().message(),
+            "[placement] the model's KV heads have no usable size (f.yaml:1)");
+  std::get<Attention>(spec.layers[0].mixer).kv_heads = 0;
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 1, 16, true), std::nullopt);
+}
+
+TEST(Placement, LayersMustBeCoveredOnceAndInOrder) {
+  const auto error = [](auto list) { return error_of(make_config(stages(list)), 16); };
+  using List = std::initializer_list<std::array<const char*, 2>>;
+  EXPECT_EQ(error(List{{"cpu0", "0-7"}, {"cpu1", "8-11"}}),
+            "[placement] layers 12-15 are on no device (f.yaml:9)");
+  EXPECT_EQ(error(List{{"cpu0", "0-14"}}), "[placement] layer 15 is on no device (f.yaml:8)");
+  EXPECT_EQ(error(List{{"cpu0", "2-15"}}), "[placement] layers 0-1 are on no device (f.yaml:8)");
+  EXPECT_EQ(error(List{{"cpu0", "0-6"}, {"cpu1", "8-15"}}),
+            "[placement] layer 7 is on no device (f.yaml:9)");
+  EXPECT_EQ(error(List{{"cpu0", "0-8"}, {"cpu1", "7-15"}}),
+            "[placement] layers 7-8 are in two stages, on cpu0 (line 8) and on cpu1 (f.yaml:9)");
+  EXPECT_EQ(error(List{{"cpu0", "0-15"}, {"cpu0", "3"}}),
+            "[placement] layer 3 is in two stages, on cpu0 (line 8) and on cpu0 (f.yaml:9)");
+  EXPECT_EQ(error(List{{"cpu0", "8-15"}, {"cpu1", "0-7"}}),
+            "[placement] layers 0-7 are listed after layers 8-15; list the stages in the order of "
+            "their layers "
+            "(f.yaml:9)");
+  EXPECT_EQ(error(List{{"cpu0", "9-3"}}),
+            "[placement] layers 9-3 are no range; the lower layer comes first (f.yaml:8)");
+  EXPECT_EQ(error(List{{"cpu0", "0-7"}, {"cpu1", "8-19"}}),
+            "[placement] layers 16-19 are beyond the model, which has 16 layers (0-15) (f.yaml:9)");
+  EXPECT_EQ(error(List{{"cpu0", "20-30"}}),
+            "[placement] layers 20-30 are beyond the model, which has 16 layers (0-15) (f.yaml:8)");
+}
+
+TEST(Placement, DevicesMustBeDeclared) {
+  Config config = make_config("");
+  config.stages = {{"cpu7", 0, 15, {"f.yaml", 8}}};
+  EXPECT_EQ(error_of(config, 16), "[placement] device cpu7 is not declared (f.yaml:8)");
+  config.devices.clear();
+  EXPECT_EQ(error_of(config, 16), "[placement] no device is declared (f.yaml)");
+}
+
+TEST(Placement, AModelWithoutLayersIsAnError) {
+  EXPECT_EQ(error_of(make_config(""), 0),
+            "[placement] the model has no layers or no context (f.yaml:1)");
+}
+
+// Over 100 layers a page of 16 tokens takes 100 * 2 * 4 * 3 * 16 * 2 = 76,800 bytes.
+TEST(Placement, PagesAreWhatTheMemoryHolds) {
+  const Config config = make_config("", "{kv_cache: {memory: 1MiB}}");
+  const Result<PlacementPlan> plan = plan_placement(make_spec(100, false), config, false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->kv_pages, (1 << 20) / 76800);
+  EXPECT_EQ(plan->page_tokens, 16);
+  EXPECT_EQ(plan->context_length, 13 * 16);
+}
+
+TEST(Placement, NoMorePagesThanAllSequencesNeed) {
+  const Config config = make_config("", "{max_sequences: 3, kv_cache: {memory: 16TiB}}");
+  const Result<PlacementPlan> plan = plan_placement(make_spec(100, false), config, false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->kv_pages, 3 * 1024 / 16);
+  EXPECT_EQ(plan->context_length, 1024);
+}
+
+TEST(Placement, KvMemoryMustHoldSixtyFourTokens) {
+  const Config config = make_config("", "\n  kv_cache: {memory: 1MiB}");
+  EXPECT_EQ(error_of(config, 400),
+            "[placement] scheduler.kv_cache.memory of 1.0 MiB holds 48 tokens; at least 64 are "
+            "needed, which take "
+            "1.2 MiB (f.yaml:6)");
+}
+
+TEST(Placement, AShortContextNeedsNoMoreThanItself) {
+  ModelSpec spec = make_spec(400, false);
+  spec.context_length = 40;
+  const Result<PlacementPlan> plan =
+      plan_placement(spec, make_config("", "{kv_cache: {memory: 1MiB}}"), false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->kv_pages, 3);
+  EXPECT_EQ(plan->context_length, 40);
+}
+
+TEST(Placement, IsPrintedAsATable) {
+  const Config config = make_config(stages({{"cpu0", "0-1"}, {"cpu1", "2"}}));
+  const ModelSpec spec = make_spec(3, true);
+  const Result<PlacementPlan> plan = plan_placement(spec, config, false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(to_string(*plan, spec),
+            "\"tiny\": 3 layers, context 1024 of 1024 tokens, 4096 KV pages of 16 tokens\n"
+            "stage  device  layers  weights       KV\n"
+            "    0  cpu0       0-1  6.9 KiB  6.0 MiB\n"
+            "    1  cpu1       2-2  5.9 KiB  3.0 MiB\n");
+}
+
+}  // namespace
+}  // namespace mokume
