@@ -32,19 +32,24 @@ struct TokenizerSpec {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  /// Bounds and uniqueness of every id and merge are checked; an unknown pre-tokenizer is an error that lists
-  /// the known ones.
+  /// InvalidArgument for an id outside the vocabulary or a bound exceeded; NotFound, listing the known names,
+  /// for an unknown pre-tokenizer. Of tokens with the same text the lowest id encodes, of equal merges the
+  /// first counts. A merge may lead to a text that is no token: it is then encoded byte by byte.
   static Result<std::shared_ptr<const Tokenizer>> create(TokenizerSpec spec);
+  static constexpr size_t kMaxTokens = size_t{1} << 22;
+  static constexpr size_t kMaxTextBytes = size_t{1} << 28;  ///< what one encode() takes
 
   struct EncodeOptions {
     bool add_special = false;    ///< add BOS/EOS where the model wants them
     bool parse_special = false;  ///< "<|im_start|>" in the text becomes that control token
   };
-  /// InvalidArgument when `text` is not UTF-8 (with the byte's offset).
+  /// InvalidArgument when `text` is not UTF-8, or has a byte for which the vocabulary has neither a token nor
+  /// an unknown token that is not a control token (each with the byte's offset). Special tokens are found from
+  /// left to right, the longest first; user-defined ones also without `parse_special`.
   virtual Result<std::vector<TokenId>> encode(std::string_view text, EncodeOptions options) const = 0;
 
-  /// The raw bytes of a token (a piece of a UTF-8 sequence, perhaps); empty for an id out of range, and for
-  /// control tokens unless `special`.
+  /// The raw bytes of a token (a piece of a UTF-8 sequence, perhaps); empty for an id out of range, an
+  /// unused token and, unless `special`, control and unknown tokens.
   virtual std::string token_bytes(TokenId id, bool special) const = 0;
   /// Whole ids to text; invalid UTF-8 becomes U+FFFD.
   virtual std::string decode(std::span<const TokenId> ids, bool special) const = 0;
