@@ -52,7 +52,8 @@ Result<MergeTable> MergeTable::create(std::span<const std::string> merges) {
     const auto right = alphabet_to_bytes(line.substr(space + 1));
     if (!left || !right) continue;
     const uint64_t key = pair_key(numbers.number(*left), numbers.number(*right));
-    table.merges_.try_emplace(key, static_cast<int32_t>(rank), numbers.number(*left + *right));
+    table.merges_.try_emplace(key,
+                              Merge{static_cast<int32_t>(rank), numbers.number(*left + *right)});
   }
   table.symbols_ = numbers.in_order();
   return table;
