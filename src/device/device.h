@@ -46,8 +46,4 @@ class Device {
   virtual Result<std::unique_ptr<Stage>> make_stage(const StageOptions& options) = 0;
 };
 
-/// Bytes of KV that one page takes in layers [first, last) of the model (F16, or F32 when `exact`).
-uint64_t kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer, int page_tokens,
-                       bool exact);
-
 }  // namespace mokume

@@ -6,7 +6,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "placement/coverage.h"
-#include "placement/memory.h"
+#include "model/memory.h"
 
 namespace mokume {
 namespace {

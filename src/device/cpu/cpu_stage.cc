@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
+#include "base/checked.h"
 #include "device/cpu/cpu_worker.h"
+#include "model/memory.h"
 
 namespace mokume {
 namespace {
-
-// Tokens of one item of attention work: a few tiles of query rows.
-constexpr int kAttentionTokens = 16;
 
 StageWidths widths_of(const StageOptions& options) {
   StageWidths widths;
@@ -49,11 +49,18 @@ Status check_options(const StageOptions& options) {
   return absl::OkStatus();
 }
 
+// Keys and values of the stage's pages in layers [first, last); what cannot be counted cannot be
+// had.
+uint64_t kv_bytes(const StageOptions& options, int first, int last) {
+  const auto page =
+      stage_kv_page_bytes(options.model->spec, first, last, options.page_tokens, options.exact);
+  const auto all =
+      page ? checked_mul(*page, static_cast<uint64_t>(options.kv_pages)) : std::nullopt;
+  return all.value_or(std::numeric_limits<uint64_t>::max() / 2);
+}
+
 Status check_memory(const StageOptions& options, const StageWidths& widths) {
-  const ModelSpec& spec = options.model->spec;
-  const uint64_t kv = kv_page_bytes(spec, options.first_layer, options.last_layer,
-                                    options.page_tokens, options.exact) *
-                      static_cast<uint64_t>(options.kv_pages);
+  const uint64_t kv = kv_bytes(options, options.first_layer, options.last_layer);
   const uint64_t needed = weight_bytes(options) + kv + Workspace::bytes(widths, max_rows(options));
   const uint64_t available = available_memory();
   if (needed <= available) return absl::OkStatus();
@@ -93,10 +100,7 @@ Status CpuStage::load() {
   MKM_ASSIGN_OR_RETURN(space_, Workspace::create(widths_, max_rows(options_)));
   memory_bytes_ = weight_bytes(options_) + Workspace::bytes(widths_, max_rows(options_));
   for (int i = options_.first_layer; i < options_.last_layer; ++i) {
-    // Keys and values take half of a page each.
-    const uint64_t bytes =
-        kv_page_bytes(options_.model->spec, i, i + 1, options_.page_tokens, options_.exact) / 2 *
-        static_cast<uint64_t>(options_.kv_pages);
+    const uint64_t bytes = kv_bytes(options_, i, i + 1) / 2;  // keys and values take half each
     for (std::vector<Buffer>* buffers : {&keys_, &values_}) {
       MKM_ASSIGN_OR_RETURN(Buffer buffer, Buffer::allocate(bytes));
       buffers->push_back(std::move(buffer));
@@ -104,6 +108,7 @@ Status CpuStage::load() {
     }
   }
   token_sequence_.resize(static_cast<size_t>(options_.max_tokens));
+  attention_items_.reserve(static_cast<size_t>(options_.max_tokens));
   return absl::OkStatus();
 }
 

@@ -20,7 +20,6 @@ class CpuWorker;
 /// the keys.
 struct AttentionItem {
   int sequence = 0;
-  int kv_head = 0;
   int token_begin = 0;
   int token_end = 0;
 };

@@ -10,6 +10,8 @@ namespace {
 
 // Rows of a piece of row-wise work: a single token stays on the calling thread.
 constexpr int kRowGrain = 4;
+// Tokens of a piece of attention: a few tiles of query rows.
+constexpr int kAttentionTokens = 16;
 // Pieces that each thread's share of a product is cut into.
 constexpr int kChunksPerThread = 8;
 
@@ -98,7 +100,7 @@ void CpuStage::prepare(const StageStep& step) {
                 static_cast<int>(s));
     for (int begin = 0; begin < slice.token_count; begin += kAttentionTokens) {
       const int end = std::min(slice.token_count, begin + kAttentionTokens);
-      attention_items_.push_back({static_cast<int>(s), 0, begin, end});
+      attention_items_.push_back({static_cast<int>(s), begin, end});
     }
   }
   pool_.run(static_cast<int>(step.token_ids.size()), kRowGrain, [&](int begin, int end) {

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "placement/memory.h"
+#include "model/memory.h"
 
 namespace mokume {
 namespace {

@@ -1,4 +1,4 @@
-#include "placement/memory.h"
+#include "model/memory.h"
 
 #include "base/checked.h"
 

@@ -1,0 +1,177 @@
+#include "cli/bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "cli/progress.h"
+#include "runtime/runtime.h"
+
+namespace mokume {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+// What one round sees of all its sequences.
+class Round {
+ public:
+  explicit Round(int sequences) : left_(sequences), waiting_(sequences) {}
+
+  void on_token(bool first) {
+    std::lock_guard lock(mutex_);
+    if (first && --waiting_ == 0) {
+      all_prefilled_ = Clock::now();
+      return;
+    }
+    if (waiting_ == 0) ++decoded_after_prefill_;
+  }
+  void on_finish(const FinishEvent& event) {
+    std::lock_guard lock(mutex_);
+    if (!event.status.ok()) status_ = event.status;
+    generated_ += event.generated_tokens;
+    if (--left_ == 0) {
+      end_ = Clock::now();
+      done_.notify_all();
+    }
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [&] { return left_ == 0; });
+  }
+
+  const Clock::time_point start = Clock::now();
+  double prefill_seconds() const { return seconds(start, all_prefilled_); }
+  double decode_seconds() const { return seconds(all_prefilled_, end_); }
+  double total_seconds() const { return seconds(start, end_); }
+  int64_t decoded() const { return decoded_after_prefill_; }
+  int64_t generated() const { return generated_; }
+  const Status& status() const { return status_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable done_;
+  int left_, waiting_;
+  Clock::time_point all_prefilled_ = start, end_ = start;
+  int64_t decoded_after_prefill_ = 0, generated_ = 0;
+  Status status_;
+};
+
+class RoundSink : public TokenSink {
+ public:
+  explicit RoundSink(std::shared_ptr<Round> round) : round_(std::move(round)) {}
+  Verdict on_token(const TokenEvent&) override {
+    round_->on_token(std::exchange(first_, false));
+    return Verdict::kContinue;
+  }
+  void on_finish(const FinishEvent& event) override { round_->on_finish(event); }
+
+ private:
+  const std::shared_ptr<Round> round_;
+  bool first_ = true;
+};
+
+struct Rates {
+  std::vector<double> prompt, decode, total;
+};
+
+Status run_round(Engine& engine, const BenchOptions& options, int vocab, Rates* rates) {
+  static RequestId next_id = 1;
+  const auto round = std::make_shared<Round>(options.sequences);
+  for (int s = 0; s < options.sequences; ++s) {
+    Request request;
+    request.id = next_id++;
+    request.sampling.temperature = 0;
+    request.max_tokens = options.generate;
+    for (int i = 0; i < options.prompt; ++i)
+      request.prompt.push_back((i * 7919 + s * 104729 + 11) % vocab);
+    MKM_RETURN_IF_ERROR(engine.submit(std::move(request), std::make_shared<RoundSink>(round)));
+  }
+  round->wait();
+  MKM_RETURN_IF_ERROR(round->status());
+  if (!rates) return absl::OkStatus();
+  const double prompts = static_cast<double>(options.prompt) * options.sequences;
+  rates->prompt.push_back(prompts / round->prefill_seconds());
+  rates->decode.push_back(static_cast<double>(round->decoded()) / round->decode_seconds());
+  rates->total.push_back(static_cast<double>(round->generated()) / round->total_seconds());
+  return absl::OkStatus();
+}
+
+nlohmann::json summary(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return {{"min", values.front()}, {"median", values[values.size() / 2]}, {"max", values.back()}};
+}
+
+// VmHWM and VmRSS of this process, in bytes.
+uint64_t process_memory(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  uint64_t kib = 0;
+  while (status >> word) {
+    if (word == key + ":" && status >> kib) return kib * 1024;
+  }
+  return 0;
+}
+
+nlohmann::json report(const BenchOptions& options, const Runtime& runtime, const Rates& rates) {
+  nlohmann::json devices = nlohmann::json::array();
+  for (const auto& device : runtime.devices) {
+    devices.push_back({{"name", device->info().name}, {"description", device->info().description}});
+  }
+  return {{"prompt_tokens_per_second", summary(rates.prompt)},
+          {"decode_tokens_per_second", summary(rates.decode)},
+          {"total_tokens_per_second", summary(rates.total)},
+          {"resident_bytes", process_memory("VmRSS")},
+          {"peak_resident_bytes", process_memory("VmHWM")},
+          {"model", options.config.model.path},
+          {"devices", devices},
+          {"stages", runtime.stage_names},
+          {"prompt", options.prompt},
+          {"generate", options.generate},
+          {"sequences", options.sequences},
+          {"repeat", options.repeat}};
+}
+
+void print(const nlohmann::json& report, std::ostream& out) {
+  const auto line = [&](const char* label, const char* key) {
+    const auto& rate = report[key];
+    out << label << rate["median"].get<double>() << " tokens/s (min " << rate["min"].get<double>()
+        << ", max " << rate["max"].get<double>() << ")\n";
+  };
+  line("prompt  ", "prompt_tokens_per_second");
+  line("decode  ", "decode_tokens_per_second");
+  line("overall ", "total_tokens_per_second");
+  out << "resident " << report["resident_bytes"].get<uint64_t>() / (1 << 20) << " MiB\n";
+}
+
+}  // namespace
+
+Status run_bench(const BenchOptions& options, std::ostream& out) {
+  Config config = options.config;
+  config.scheduler.max_sequences = std::max(config.scheduler.max_sequences, options.sequences);
+  config.scheduler.max_queue = std::max(config.scheduler.max_queue, options.sequences);
+  MKM_ASSIGN_OR_RETURN(Runtime runtime, load_runtime(config, {}));
+  const int vocab = runtime.spec().vocab_size;
+  MKM_ASSIGN_OR_RETURN(const auto engine, make_engine(runtime, {}));
+  ProgressBar bar("measuring", options.progress);
+  Rates rates;
+  for (int i = 0; i <= options.repeat; ++i) {
+    MKM_RETURN_IF_ERROR(run_round(*engine, options, vocab, i == 0 ? nullptr : &rates));
+    bar.update(i, options.repeat);
+  }
+  const nlohmann::json result = report(options, runtime, rates);
+  if (options.json) {
+    out << result.dump(2) << '\n';
+  } else {
+    print(result, out);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mokume

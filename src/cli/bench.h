@@ -1,0 +1,29 @@
+// `mokume bench`: how fast a model runs here.
+#pragma once
+
+#include <ostream>
+
+#include "base/status.h"
+#include "config/config.h"
+
+namespace mokume {
+
+struct BenchOptions {
+  Config config;
+  int prompt = 512;    ///< tokens of each prompt
+  int generate = 128;  ///< tokens generated for each
+  int sequences = 1;   ///< at once
+  int repeat = 5;      ///< measured rounds, after one that is not
+  bool json = false;
+  bool progress = false;
+};
+
+/// Runs made-up prompts through the engine and reports, over the rounds, {min, median, max} of
+///   prompt_tokens_per_second  all prompts' tokens / time until the last sequence's first token
+///   decode_tokens_per_second  tokens after each sequence's first / time from the last first token
+///   to the end total_tokens_per_second   all generated tokens / time of the whole round
+/// With several sequences the second figure counts only what was generated after the last prompt
+/// was through.
+Status run_bench(const BenchOptions& options, std::ostream& out);
+
+}  // namespace mokume

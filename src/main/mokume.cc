@@ -1,0 +1,152 @@
+// The tool: looks at models, measures them, talks to them.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "base/log.h"
+#include "cli/bench.h"
+#include "cli/eval.h"
+#include "cli/inspect.h"
+#include "mokume/version.h"
+
+namespace mokume {
+namespace {
+
+bool on_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+/// Where what runs: a model on one CPU device, or a whole configuration.
+struct Target {
+  std::string model, config;
+  int threads = 0;
+
+  void add_to(CLI::App& command) {
+    auto* model_option = command.add_option("--model", model, "Model file, run on one CPU device");
+    command.add_option("--config", config, "Configuration file: run through its placement")
+        ->excludes(model_option);
+    command.add_option("--threads", threads, "CPU threads with --model (0: all cores)")
+        ->check(CLI::Range(0, 1024));
+  }
+  Result<Config> load() const {
+    if (!config.empty()) return load_config(config);
+    if (model.empty()) return invalid_argument("cli", "give --model FILE or --config FILE");
+    return default_config(model, threads);
+  }
+};
+
+int finish(const Status& status) {
+  if (status.ok()) return 0;
+  std::cerr << "mokume: " << status.message() << '\n';
+  return 1;
+}
+
+/// What the command line asked for; its parsing fills in `run`.
+struct Commands {
+  std::function<Status()> run;
+  Target target;
+  EvalOptions eval;
+  BenchOptions bench;
+  std::string path, text, tokens, output;
+  int context = 512;
+  bool json = false;
+};
+
+Status with_config(const Commands& commands, const std::function<Status(const Config&)>& body) {
+  MKM_ASSIGN_OR_RETURN(const Config config, commands.target.load());
+  return body(config);
+}
+
+void add_inspect(CLI::App& app, Commands& c) {
+  auto* command =
+      app.add_subcommand("inspect", "Print what a model file holds and what it takes to run");
+  command->add_option("MODEL", c.path, "GGUF file")->required();
+  command->add_flag("--json", c.json, "One JSON object");
+  command->callback([&c] { c.run = [&c] { return run_inspect(c.path, c.json, std::cout); }; });
+}
+
+void add_eval_options(CLI::App& command, Commands& c) {
+  c.target.add_to(command);
+  command.add_flag("--exact", c.eval.exact, "Activations and KV in F32 (weights as stored)");
+  command.add_flag("--json", c.json, "One JSON object");
+}
+
+Status run_eval(Commands& c, const std::function<Status(const EvalOptions&)>& body) {
+  return with_config(c, [&](const Config& config) {
+    c.eval.config = config;
+    c.eval.json = c.json;
+    c.eval.progress = !c.json && on_terminal();
+    return body(c.eval);
+  });
+}
+
+void add_eval(CLI::App& app, Commands& c) {
+  auto* eval = app.add_subcommand("eval", "How right a model's answers are");
+  eval->require_subcommand(1);
+  auto* perplexity = eval->add_subcommand("perplexity", "Perplexity of a text");
+  add_eval_options(*perplexity, c);
+  perplexity->add_option("--text", c.text, "UTF-8 text")->required();
+  perplexity->add_option("--context", c.context, "Tokens of a chunk")
+      ->check(CLI::Range(4, 1 << 20));
+  perplexity->callback([&c] {
+    c.run = [&c] {
+      return run_eval(c, [&](const EvalOptions& o) {
+        return eval_perplexity(o, c.text, c.context, std::cout);
+      });
+    };
+  });
+  auto* logits = eval->add_subcommand("logits", "Write the logits after every token of a sequence");
+  add_eval_options(*logits, c);
+  logits->add_option("--tokens", c.tokens, "JSON array of token ids")->required();
+  logits
+      ->add_option("--output", c.output,
+                   "safetensors file with one F32 tensor, logits [tokens, vocab]")
+      ->required();
+  logits->callback([&c] {
+    c.run = [&c] {
+      return run_eval(
+          c, [&](const EvalOptions& o) { return eval_logits(o, c.tokens, c.output, std::cout); });
+    };
+  });
+}
+
+void add_bench(CLI::App& app, Commands& c) {
+  auto* command = app.add_subcommand("bench", "Measure prompt and decode speed");
+  c.target.add_to(*command);
+  command->add_option("--prompt", c.bench.prompt, "Tokens of each prompt")
+      ->check(CLI::Range(1, 1 << 20));
+  command->add_option("--generate", c.bench.generate, "Tokens to generate")
+      ->check(CLI::Range(2, 1 << 20));
+  command->add_option("--sequences", c.bench.sequences, "Sequences at once")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--repeat", c.bench.repeat, "Measured rounds")->check(CLI::Range(1, 1000));
+  command->add_flag("--json", c.json, "One JSON object");
+  command->callback([&c] {
+    c.run = [&c] {
+      return with_config(c, [&](const Config& config) {
+        c.bench.config = config;
+        c.bench.json = c.json;
+        c.bench.progress = !c.json && on_terminal();
+        return run_bench(c.bench, std::cout);
+      });
+    };
+  });
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("mokume: look at, measure and talk to language models");
+  app.set_version_flag("--version", kVersion);
+  app.require_subcommand(1);
+  Commands commands;
+  add_inspect(app, commands);
+  add_eval(app, commands);
+  add_bench(app, commands);
+  CLI11_PARSE(app, argc, argv);
+  if (const Status status = init_logging("warn", "text"); !status.ok()) return finish(status);
+  return finish(commands.run());
+}
+
+}  // namespace
+}  // namespace mokume
+
+int main(int argc, char** argv) { return mokume::run(argc, argv); }
