@@ -164,6 +164,33 @@ TEST(Scheduler, PreemptsTheLatestAndComputesItAgain) {
   EXPECT_EQ(again.logit_rows.size(), 1u);
 }
 
+TEST(Scheduler, TheOldestGoesOnHoweverManyComeAfterIt) {
+  SchedulerOptions options = roomy(2);
+  options.kv_pages = 10;
+  options.context_length = 40;  // all pages
+  options.prefill_chunk_tokens = 8;
+  Scheduler scheduler(options);
+  const SequenceId oldest = scheduler.add(prompt_of(2));
+  std::deque<Batch> in_flight;
+  int batches_without_it = 0;
+  while (scheduler.find(oldest)->token_count() < 40) {
+    scheduler.add(prompt_of(5));
+    while (auto batch = scheduler.next()) {
+      batches_without_it = tokens_of(*batch, oldest) > 0 ? 0 : batches_without_it + 1;
+      ASSERT_LE(batches_without_it, 2);
+      in_flight.push_back(*std::move(batch));
+    }
+    const Batch batch = std::move(in_flight.front());
+    in_flight.pop_front();
+    commit_all(scheduler, batch);
+    for (const SequenceId id : batch.sampled_sequences) {
+      if (id != oldest && scheduler.find(id)->token_count() == 30) scheduler.remove(id);
+    }
+    ASSERT_TRUE(scheduler.check().ok()) << scheduler.check();
+  }
+  EXPECT_GT(scheduler.preemptions(), 0u);
+}
+
 TEST(Scheduler, RemovedInFlightFreesItsPagesWhenItsLastBatchIsBack) {
   Scheduler scheduler(roomy(2));
   const SequenceId id = scheduler.add(prompt_of(30));
