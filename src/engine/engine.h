@@ -35,10 +35,11 @@ struct FinishEvent {
   FinishReason reason = FinishReason::kStop;
   Status status;  ///< why, for kError, kDeadline and kCancelled
   int prompt_tokens = 0;
-  int generated_tokens = 0;
+  int generated_tokens = 0;  ///< stop id included
 };
 
-/// Receives one request's events, on the engine's thread: must return at once.
+/// Receives one request's events, on the engine's thread: must return at once. It may submit and
+/// cancel, but not drain. A sink that throws is cancelled.
 class TokenSink {
  public:
   enum class Verdict { kContinue, kStop, kCancel };
@@ -63,14 +64,14 @@ struct EngineOptions {
 
 /// A snapshot for /metrics and tests.
 struct EngineStats {
-  int queued = 0;
+  int queued = 0;  ///< not running now, preempted ones included
   int running = 0;
   int kv_pages_used = 0;
   int kv_pages_total = 0;
   uint64_t prompt_tokens = 0;  ///< since start
   uint64_t generated_tokens = 0;
-  uint64_t requests_finished = 0;
-  uint64_t requests_cancelled = 0;
+  uint64_t requests_finished = 0;   ///< kStop and kLength
+  uint64_t requests_cancelled = 0;  ///< kCancelled and kDeadline
   uint64_t requests_failed = 0;
   uint64_t preemptions = 0;
   uint64_t steps = 0;
@@ -96,8 +97,10 @@ class Engine {
                                                 std::vector<std::string> stage_names,
                                                 EngineObserver observer = {});
 
-  /// ResourceExhausted when the queue is full, Unavailable while draining, InvalidArgument when the
-  /// prompt can never fit. The sink's on_finish follows in every case but these.
+  /// ResourceExhausted when max_sequences + max_queue requests are accepted and not finished,
+  /// Unavailable while draining, InvalidArgument when the prompt can never fit, a field is out of
+  /// its bounds, or the id is that of a request that is not finished. The sink's on_finish follows
+  /// in every case but these.
   virtual Status submit(Request request, std::shared_ptr<TokenSink> sink) = 0;
   /// The request's pages are free within one step. Unknown ids are ignored.
   virtual void cancel(RequestId id) = 0;
