@@ -18,10 +18,11 @@ using TokenId = int32_t;
 /// Everything a tokenizer is made of, as a checkpoint states it.
 struct TokenizerSpec {
   enum class TokenType : uint8_t { kNormal, kControl, kUserDefined, kUnknown, kByte, kUnused };
-  std::string pre_tokenizer;             ///< "smollm", "gpt-2", "llama-bpe", "qwen2" ("default" is gpt-2's)
-  std::vector<std::string> tokens;       ///< in GPT-2's byte-to-unicode alphabet; control tokens as they read
-  std::vector<TokenType> types;          ///< one a token, or empty: all normal
-  std::vector<std::string> merges;       ///< "left right", best first
+  std::string pre_tokenizer;  ///< "smollm", "gpt-2", "llama-bpe", "qwen2" ("default" is gpt-2's)
+  std::vector<std::string>
+      tokens;  ///< in GPT-2's byte-to-unicode alphabet; control tokens as they read
+  std::vector<TokenType> types;     ///< one a token, or empty: all normal
+  std::vector<std::string> merges;  ///< "left right", best first
   std::optional<TokenId> bos, eos, unknown, padding;
   std::vector<TokenId> end_of_generation;  ///< further ids that end an answer (eot, eom)
   bool add_bos = false;
@@ -32,9 +33,10 @@ struct TokenizerSpec {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  /// InvalidArgument for an id outside the vocabulary or a bound exceeded; NotFound, listing the known names,
-  /// for an unknown pre-tokenizer. Of tokens with the same text the lowest id encodes, of equal merges the
-  /// first counts. A merge may lead to a text that is no token: it is then encoded byte by byte.
+  /// InvalidArgument for an id outside the vocabulary or a bound exceeded; NotFound, listing the
+  /// known names, for an unknown pre-tokenizer. Of tokens with the same text the lowest id encodes,
+  /// of equal merges the first counts. A merge may lead to a text that is no token: it is then
+  /// encoded byte by byte.
   static Result<std::shared_ptr<const Tokenizer>> create(TokenizerSpec spec);
   static constexpr size_t kMaxTokens = size_t{1} << 22;
   static constexpr size_t kMaxTextBytes = size_t{1} << 28;  ///< what one encode() takes
@@ -43,13 +45,15 @@ class Tokenizer {
     bool add_special = false;    ///< add BOS/EOS where the model wants them
     bool parse_special = false;  ///< "<|im_start|>" in the text becomes that control token
   };
-  /// InvalidArgument when `text` is not UTF-8, or has a byte for which the vocabulary has neither a token nor
-  /// an unknown token that is not a control token (each with the byte's offset). Special tokens are found from
-  /// left to right, the longest first; user-defined ones also without `parse_special`.
-  virtual Result<std::vector<TokenId>> encode(std::string_view text, EncodeOptions options) const = 0;
+  /// InvalidArgument when `text` is not UTF-8, or has a byte for which the vocabulary has neither a
+  /// token nor an unknown token that is not a control token (each with the byte's offset). Special
+  /// tokens are found from left to right, the longest first; user-defined ones also without
+  /// `parse_special`.
+  virtual Result<std::vector<TokenId>> encode(std::string_view text,
+                                              EncodeOptions options) const = 0;
 
-  /// The raw bytes of a token (a piece of a UTF-8 sequence, perhaps); empty for an id out of range, an
-  /// unused token and, unless `special`, control and unknown tokens.
+  /// The raw bytes of a token (a piece of a UTF-8 sequence, perhaps); empty for an id out of range,
+  /// an unused token and, unless `special`, control and unknown tokens.
   virtual std::string token_bytes(TokenId id, bool special) const = 0;
   /// Whole ids to text; invalid UTF-8 becomes U+FFFD.
   virtual std::string decode(std::span<const TokenId> ids, bool special) const = 0;
@@ -57,12 +61,13 @@ class Tokenizer {
   virtual int vocab_size() const = 0;
   virtual bool is_end_of_generation(TokenId id) const = 0;
   virtual const TokenizerSpec& spec() const = 0;
-  /// The text of a special token ("" when there is none), as chat templates want bos_token and eos_token.
+  /// The text of a special token ("" when there is none), as chat templates want bos_token and
+  /// eos_token.
   std::string special_text(std::optional<TokenId> id) const;
 };
 
-/// Turns a stream of ids into pieces of valid UTF-8: bytes of an unfinished character are held back until it
-/// is whole. A byte that can start or continue no character comes out as U+FFFD.
+/// Turns a stream of ids into pieces of valid UTF-8: bytes of an unfinished character are held back
+/// until it is whole. A byte that can start or continue no character comes out as U+FFFD.
 class StreamDecoder {
  public:
   explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool special = false);
