@@ -105,7 +105,7 @@ Result<PreparedPrompt> ServiceImpl::prepare(const Prompt& prompt, bool add_speci
                                             bool echo) const {
   PreparedPrompt prepared;
   if (const auto* text = std::get_if<std::string>(&prompt)) {
-    MKM_ASSIGN_OR_RETURN(prepared.ids, tokenize(*text, add_special, false));
+    MKM_ASSIGN_OR_RETURN(prepared.ids, tokenize(*text, add_special, true));
     if (echo) prepared.echo = *text;
   } else {
     MKM_ASSIGN_OR_RETURN(prepared.ids,
@@ -213,7 +213,9 @@ Result<std::shared_ptr<Call>> ServiceImpl::start(std::vector<PreparedPrompt> pro
 Result<std::vector<TokenId>> ServiceImpl::tokenize(std::string_view text, bool add_special,
                                                    bool parse_special) const {
   if (!parts_.tokenizer) return no_tokenizer();
-  return parts_.tokenizer->encode(text, {add_special, parse_special});
+  Result<std::vector<TokenId>> ids = parts_.tokenizer->encode(text, {add_special, parse_special});
+  if (ids.ok() || absl::IsInvalidArgument(ids.status())) return ids;
+  return invalid_argument("api", "the text cannot be tokenized: ", client_message(ids.status()));
 }
 
 Result<std::string> ServiceImpl::detokenize(const std::vector<int64_t>& ids) const {
