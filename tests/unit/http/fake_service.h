@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,7 +18,8 @@ namespace mokume::testing {
 
 class FakeCall final : public Call {
  public:
-  explicit FakeCall(std::shared_ptr<EventSink> sink) : sink_(std::move(sink)) {}
+  FakeCall(std::shared_ptr<EventSink> sink, uint64_t request_seed)
+      : seed(request_seed), sink_(std::move(sink)) {}
   void cancel() override { cancelled_ = true; }
   Usage prompt_usage() const override { return {3, 0}; }
 
@@ -31,6 +33,8 @@ class FakeCall final : public Call {
     }
     return cancelled_;
   }
+
+  const uint64_t seed;  ///< of the request: calls may come in another order than they were sent
 
  private:
   const std::shared_ptr<EventSink> sink_;
@@ -61,13 +65,13 @@ class FakeService final : public Service {
                                          std::shared_ptr<EventSink> sink) override {
     const std::lock_guard lock(mutex_);
     last_completion_ = request;
-    return start(std::move(sink));
+    return start(request.options, std::move(sink));
   }
   Result<std::shared_ptr<Call>> chat(const ChatRequest& request,
                                      std::shared_ptr<EventSink> sink) override {
     const std::lock_guard lock(mutex_);
     last_chat_ = request;
-    return start(std::move(sink));
+    return start(request.options, std::move(sink));
   }
   Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special,
                                         bool parse_special) const override {
@@ -127,9 +131,10 @@ class FakeService final : public Service {
   }
 
  private:
-  Result<std::shared_ptr<Call>> start(std::shared_ptr<EventSink> sink) {
+  Result<std::shared_ptr<Call>> start(const GenerationOptions& options,
+                                      std::shared_ptr<EventSink> sink) {
     if (!refusal_.ok()) return refusal_;
-    auto call = std::make_shared<FakeCall>(sink);
+    auto call = std::make_shared<FakeCall>(sink, options.seed.value_or(0));
     for (const TextEvent& event : canned_) sink->push(event);
     calls_.push_back(call);
     arrived_.notify_all();

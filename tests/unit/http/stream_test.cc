@@ -122,19 +122,25 @@ TEST_F(StreamTest, ThreeHundredStreamsAtOnce) {
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < kStreams; ++i) {
     clients.push_back(std::make_unique<Client>(port()));
-    send_chat(*clients.back(), kChatStreamBody);
+    send_chat(*clients.back(),
+              R"({"messages":[{}],"stream":true,"seed":)" + std::to_string(i) + "}");
   }
   ASSERT_TRUE(service_.wait_call(kStreams - 1));
+  std::vector<std::shared_ptr<FakeCall>> calls(kStreams);
+  for (int i = 0; i < kStreams; ++i) {
+    const auto call = service_.wait_call(i);
+    calls[call->seed] = call;
+  }
   for (int round = 0; round < 20; ++round) {
-    for (int i = 0; i < kStreams; ++i) {
-      ASSERT_TRUE(
-          service_.wait_call(i)->sink().push(text_event("t" + std::to_string(round) + ";")));
+    for (const auto& call : calls) {
+      const std::string text = str_cat("c", call->seed, "t", round, ";");
+      ASSERT_TRUE(call->sink().push(text_event(text)));
     }
   }
   // Every third client leaves; the others are served to the end.
   for (int i = 0; i < kStreams; i += 3) clients[i]->close();
   for (int i = 0; i < kStreams; ++i) {
-    const auto call = service_.wait_call(i);
+    const auto& call = calls[i];
     if (i % 3 == 0) {
       EXPECT_TRUE(call->wait_cancelled(milliseconds(5000)));
     } else {
@@ -142,7 +148,7 @@ TEST_F(StreamTest, ThreeHundredStreamsAtOnce) {
       const Response response = clients[i]->read_response();
       size_t from = 0;
       for (int round = 0; round < 20; ++round) {
-        from = response.body.find("t" + std::to_string(round) + ";", from);
+        from = response.body.find(str_cat("c", i, "t", round, ";"), from);
         ASSERT_NE(from, std::string::npos) << round;
       }
       EXPECT_TRUE(response.body.ends_with("data: [DONE]\n\n"));
