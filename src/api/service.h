@@ -22,12 +22,14 @@ struct ServiceParts {
 
 /// Thread-safe. Errors: InvalidArgument (a field; the message names it), NotFound (the model),
 /// ResourceExhausted (queue full), Unavailable (draining), FailedPrecondition (no tokenizer or
-/// template).
+/// template). api/errors.h reads OpenAI's `code` and `param` off them.
 class Service {
  public:
   virtual ~Service() = default;
   static std::unique_ptr<Service> create(ServiceParts parts);
 
+  /// Events may reach `sink` before these return; where they return an error, what has reached it
+  /// is void. Every choice of the call is submitted, or none is.
   virtual Result<std::shared_ptr<Call>> complete(const CompletionRequest& request,
                                                  std::shared_ptr<EventSink> sink) = 0;
   virtual Result<std::shared_ptr<Call>> chat(const ChatRequest& request,
