@@ -5,7 +5,9 @@
 // "[placement] layers 12-15 are on no device (two-gpu.yaml:9)".
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -18,26 +20,44 @@ using Status = absl::Status;
 template <typename T>
 using Result = absl::StatusOr<T>;
 
+namespace internal {
+// abseil may be built with a string_view of its own, which does not take std::string_view.
+template <typename T>
+decltype(auto) as_str_cat_argument(const T& value) {
+  if constexpr (std::is_same_v<T, std::string_view>) {
+    return absl::string_view(value.data(), value.size());
+  } else {
+    return (value);
+  }
+}
+}  // namespace internal
+
+/// Joins strings and numbers, as absl::StrCat does.
+template <typename... Args>
+std::string str_cat(const Args&... args) {
+  return absl::StrCat(internal::as_str_cat_argument(args)...);
+}
+
 /// Error constructors: `invalid_argument("weights", "tensor ", name, " has no data")`.
 template <typename... Args>
 Status invalid_argument(std::string_view room, const Args&... args) {
-  return absl::InvalidArgumentError(absl::StrCat("[", room, "] ", args...));
+  return absl::InvalidArgumentError(str_cat("[", room, "] ", args...));
 }
 template <typename... Args>
 Status not_found(std::string_view room, const Args&... args) {
-  return absl::NotFoundError(absl::StrCat("[", room, "] ", args...));
+  return absl::NotFoundError(str_cat("[", room, "] ", args...));
 }
 template <typename... Args>
 Status resource_exhausted(std::string_view room, const Args&... args) {
-  return absl::ResourceExhaustedError(absl::StrCat("[", room, "] ", args...));
+  return absl::ResourceExhaustedError(str_cat("[", room, "] ", args...));
 }
 template <typename... Args>
 Status unavailable(std::string_view room, const Args&... args) {
-  return absl::UnavailableError(absl::StrCat("[", room, "] ", args...));
+  return absl::UnavailableError(str_cat("[", room, "] ", args...));
 }
 template <typename... Args>
 Status internal_error(std::string_view room, const Args&... args) {
-  return absl::InternalError(absl::StrCat("[", room, "] ", args...));
+  return absl::InternalError(str_cat("[", room, "] ", args...));
 }
 
 }  // namespace mokume
