@@ -1,6 +1,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,7 +11,7 @@
 namespace mokume {
 namespace {
 
-namespace pb = google::protobuf;
+constexpr std::string_view kJsonSpace = " \t\r\n";
 
 GenerationOptions decode_options(const std::string& model, const v1::GenerationOptions& in) {
   GenerationOptions out;
@@ -51,24 +52,30 @@ void append_json_string(std::string_view text, std::string& out) {
 }
 
 /// What stands between the braces of a JSON object, as it stands there: the order of members
-/// matters to a model. Empty for an empty object.
-Result<std::string_view> json_members(const std::string& object, const std::string& field) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t first = object.find_first_not_of(kSpace);
-  pb::Struct parsed;
-  if (first == std::string::npos || object[first] != '{' ||
-      !pb::util::JsonStringToMessage(object, &parsed).ok()) {
-    return invalid_argument("grpc", field, " is no JSON object");
-  }
-  for (const char* name : {"role", "content"}) {
-    if (parsed.fields().contains(name)) {
-      return invalid_argument("grpc", field, " holds \"", name,
-                              "\", which is a field of the message");
+/// matters to a model. Empty when `text` is anything but one object: the braces alone are looked
+/// at, which suffices to keep what is inside from ending the message that it goes into. That it is
+/// JSON, and how deep and large it may be, api checks.
+std::optional<std::string_view> object_members(std::string_view text) {
+  const size_t first = text.find_first_not_of(kJsonSpace);
+  if (first == std::string_view::npos || text[first] != '{') return std::nullopt;
+  const size_t last = text.find_last_not_of(kJsonSpace);
+  size_t depth = 0;
+  bool in_string = false;
+  for (size_t i = first; i <= last; ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if ((c == '}' || c == ']') && --depth == 0) {
+      if (i != last || c != '}') return std::nullopt;
+      return text.substr(first + 1, last - first - 1);
     }
   }
-  if (parsed.fields().empty()) return std::string_view();
-  const size_t last = object.find_last_not_of(kSpace);
-  return std::string_view(object).substr(first + 1, last - first - 1);
+  return std::nullopt;
 }
 
 Status append_json_message(const v1::ChatMessage& message, int index, std::string& out) {
@@ -79,10 +86,11 @@ Status append_json_message(const v1::ChatMessage& message, int index, std::strin
     append_json_string(message.content(), out);
   }
   if (!message.extra_json().empty()) {
-    MKM_ASSIGN_OR_RETURN(
-        const std::string_view members,
-        json_members(message.extra_json(), absl::StrCat("messages[", index, "].extra_json")));
-    if (!members.empty()) out.append(",").append(members);
+    const std::optional<std::string_view> members = object_members(message.extra_json());
+    if (!members)
+      return invalid_argument("grpc", "messages[", index, "].extra_json is no JSON object");
+    if (members->find_first_not_of(kJsonSpace) != std::string_view::npos)
+      out.append(",").append(*members);
   }
   out += '}';
   return absl::OkStatus();
@@ -127,10 +135,10 @@ Result<ChatRequest> decode(const v1::ChatRequest& request) {
   }
   out.messages_json += ']';
   out.tools_json = request.tools_json();
-  if (request.has_template_kwargs() &&
-      !pb::util::MessageToJsonString(request.template_kwargs(), &out.template_kwargs_json).ok()) {
-    return invalid_argument("grpc",
-                            "template_kwargs: a value in it has no type, or is no number of JSON");
+  if (request.has_template_kwargs() && !google::protobuf::util::MessageToJsonString(
+                                            request.template_kwargs(), &out.template_kwargs_json)
+                                            .ok()) {
+    return invalid_argument("grpc", "template_kwargs is nested too deeply");
   }
   out.add_generation_prompt =
       !request.has_add_generation_prompt() || request.add_generation_prompt();
