@@ -22,9 +22,9 @@ stop_child() {
   child=
 }
 
-# What a step is doing now: the last line of its log, cut to the width of a line.
+# What a step is doing now: the last line of its log that is not blank, cut to the width of a line.
 last_line() {
-  tail -n 1 "$1" 2>/dev/null | tr '\r\t' '\n ' | tail -n 1 | tr -cd '[:print:]' | cut -c1-100
+  tail -n 5 "$1" 2>/dev/null | tr '\r\t' '\n ' | grep '[^ ]' | tail -n 1 | tr -cd '[:print:]' | cut -c1-100
 }
 
 show_progress() {
