@@ -12,16 +12,29 @@ as_root() {
   fi
 }
 
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
 # The packages of the named groups that are not installed.
 missing_packages() {
   local group package
   while read -r group package; do
     case " $* " in *" $group "*) ;; *) continue ;; esac
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+    installed "$package" || echo "$package"
   done < <(grep -v '^#' tools/lib/packages.txt)
 }
 
+# Installing ca-certificates writes the bundle anew. Where a bare machine was given one by hand, with authorities of
+# its own, these go where the package takes local ones from.
+keep_certificates() {
+  local bundle=/etc/ssl/certs/ca-certificates.crt local_folder=/usr/local/share/ca-certificates
+  if [ -s "$bundle" ] && ! installed ca-certificates; then
+    as_root mkdir -p "$local_folder"
+    as_root awk -v to="$local_folder/kept-" '/BEGIN CERT/ {n++} n {print > (to n ".crt")}' "$bundle"
+  fi
+}
+
 apt_install() {
+  keep_certificates
   as_root apt-get -q update && as_root apt-get -q install -y --no-install-recommends "$@"
 }
 
