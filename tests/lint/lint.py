@@ -47,8 +47,12 @@ def format(tree: Tree) -> Iterator[str]:
     command = [program, "--dry-run", "-Werror", "--style=file", *paths]
     result = subprocess.run(command, cwd=tree.root, capture_output=True, text=True) if paths else None
     if result and result.returncode != 0:
-        found = [line for line in result.stderr.splitlines() if ": error: " in line or ": warning: " in line]
-        yield from found or [result.stderr.strip() or f"clang-format-14 ended with status {result.returncode}"]
+        places = [line.split(":", 2) for line in result.stderr.splitlines() if ": error: " in line]
+        first = {path: line for path, line, _ in reversed(places)}
+        for path in sorted(first):
+            yield f"{path}:{first[path]}: not formatted; run clang-format-14 -i {path}"
+        if not first:
+            yield result.stderr.strip() or f"clang-format-14 ended with status {result.returncode}"
 
 
 # Written in two halves so that this file does not contain them.
