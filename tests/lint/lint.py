@@ -30,8 +30,10 @@ def file_size(tree: Tree) -> Iterator[str]:
 
 
 def pragma_once(tree: Tree) -> Iterator[str]:
-    """Every header starts with #pragma once, after its comment."""
+    """Every header starts with #pragma once, after its comment. An -inl.h is one body compiled several times."""
     for path in tree.files(*CPP_FOLDERS, suffixes=(".h",)):
+        if path.endswith("-inl.h"):
+            continue
         code = [line for line in tree.text(path).splitlines() if line.strip() and not line.startswith("//")]
         if not code or code[0] != "#pragma once":
             yield f"{path}: the first line of code is not #pragma once"
@@ -56,12 +58,10 @@ def format(tree: Tree) -> Iterator[str]:
 
 
 # Written in two halves so that this file does not contain them.
-FORBIDDEN = tuple(
+UNFINISHED = tuple(first + second for first, second in (("TO", "DO"), ("FIX", "ME"), ("XX", "X:")))
+MACHINE = tuple(
     first + second
     for first, second in (
-        ("TO", "DO"),
-        ("FIX", "ME"),
-        ("XX", "X:"),
         ("/wo", "rk/"),
         ("bash_", "jobs"),
         ("../sha", "red"),
@@ -72,13 +72,15 @@ FORBIDDEN = tuple(
         ("pythonhosted", ".org"),
     )
 )
+DATA = ("tests/data/", "tests/fuzz/corpus/")  # other people's words: a vocabulary may hold any
 
 
 def forbidden_words(tree: Tree) -> Iterator[str]:
     """No unfinished business, and no word of the machine that a file was written on."""
     for path in tree.files():
+        words = MACHINE if path.startswith(DATA) else MACHINE + UNFINISHED
         for number, line in enumerate(tree.text(path).splitlines(), 1):
-            for word in FORBIDDEN:
+            for word in words:
                 if word in line:
                     yield f"{path}:{number}: has '{word}'"
 
