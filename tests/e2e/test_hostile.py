@@ -37,7 +37,9 @@ def still_answers(daemon, model):
 
 def with_field(body: dict, model: str, field: str, raw: str) -> bytes:
     """`body` with `field` set to the JSON text `raw`, valid or not."""
-    rest = {key: value for key, value in (body | {"model": model}).items() if key != field}
+    same = {"max_tokens", "max_completion_tokens"}  # two names of one setting, not to be given both
+    left_out = same if field in same else {field}
+    rest = {key: value for key, value in (body | {"model": model}).items() if key not in left_out}
     return f"{json.dumps(rest)[:-1]}, {json.dumps(field)}: {raw}}}".encode()
 
 
