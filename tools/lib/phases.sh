@@ -67,24 +67,24 @@ phase_tsan() {
 
 # fuzz_one NAME: from the committed seeds; what it finds on the way stays in build/fuzz/grown.
 fuzz_one() {
-  local grown=build/fuzz/grown/$1 artifacts=build/fuzz/artifacts/
-  mkdir -p "$grown" "$artifacts" "tests/fuzz/corpus/$1"
+  local artifacts=build/fuzz/artifacts/ folders=("build/fuzz/grown/$1")
+  [ -d "tests/fuzz/corpus/$1" ] && folders+=("tests/fuzz/corpus/$1")
+  [ "$1" = config ] && folders+=(configs)
+  mkdir -p "${folders[0]}" "$artifacts"
   run_step "fuzz_$1, ${FUZZ_SECONDS}s" "$LOGS/fuzz_$1.log" fixed_addresses "build/fuzz/bin/fuzz_$1" \
     -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=3072 -print_final_stats=1 \
-    -artifact_prefix="${artifacts}$1-" "$grown" "tests/fuzz/corpus/$1"
+    -artifact_prefix="${artifacts}$1-" "${folders[@]}"
 }
 
 phase_fuzz() {
-  local name targets=()
+  local name outcome targets=()
   for name in $FUZZ_TARGETS; do targets+=("fuzz_$name"); done
   mkdir -p "$RESULTS/fuzz"
   build fuzz "${targets[@]}" || { broken fuzz "the build failed"; return; }
   for name in $FUZZ_TARGETS; do
-    if fuzz_one "$name"; then
-      printf 'passed\tfuzz_%s\n' "$name"
-    else
-      printf 'failed\tfuzz_%s\n' "$name"
-    fi >>"$RESULTS/fuzz/cases.tsv"
+    outcome=passed
+    fuzz_one "$name" || outcome=failed
+    printf '%s\tfuzz_%s\n' "$outcome" "$name" >>"$RESULTS/fuzz/cases.tsv"
   done
 }
 
