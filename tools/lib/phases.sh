@@ -1,0 +1,97 @@
+# The phases of tools/test. Each leaves what it found in build/test-results/<phase>/, where summary.py counts it:
+# ctest.xml (JUnit) with a gtest JSON beside it for every GoogleTest program, pytest.xml, cases.tsv.
+# shellcheck shell=bash
+
+RESULTS=$ROOT/build/test-results
+FUZZ_SECONDS=20
+# Sanitizers: what reads input from outside, and what runs on several threads.
+ASAN_ROOMS="base tensor weights model config tokenizer placement kvcache scheduler engine api http grpc device_cpu"
+TSAN_ROOMS="scheduler kvcache engine api http grpc"
+FUZZ_TARGETS="gguf chat_template tokenizer config http_request"
+
+heading() { printf '\n== %s\n' "$*"; }
+
+# broken PHASE WHY: counts as one failed test.
+broken() {
+  mkdir -p "$RESULTS/$1"
+  printf 'failed\t%s\n' "$2" >>"$RESULTS/$1/cases.tsv"
+}
+
+# Sanitizer run times of these compilers cannot place their shadow under the widest address randomization.
+fixed_addresses() {
+  if setarch "$(uname -m)" -R true 2>/dev/null; then
+    setarch "$(uname -m)" -R "$@"
+  else
+    "$@"
+  fi
+}
+
+# run_ctest PHASE PRESET REGEX
+run_ctest() {
+  local dir=$RESULTS/$1
+  mkdir -p "$dir"
+  TAIL_LINES=120 GTEST_OUTPUT="json:$dir/" run_step "tests ($3)" "$LOGS/ctest-$1.log" \
+    fixed_addresses ctest --test-dir "build/$2" -R "$3" --output-on-failure --no-tests=error --timeout 900 \
+    -j "$(build_jobs)" --output-junit "$dir/ctest.xml"
+  [ -s "$dir/ctest.xml" ] || broken "$1" "ctest gave no results"
+}
+
+phase_lint() { run_ctest lint release '^lint\.'; }
+
+phase_unit() {
+  build release || { broken unit "the build failed"; return; }
+  run_ctest unit release '^(unit|kernels)\.'
+}
+
+# sanitized PHASE ROOM...: the unit tests of the rooms under the preset of the phase's name.
+sanitized() {
+  local phase=$1 room targets=() pattern
+  shift
+  for room in "$@"; do targets+=("test_$room"); done
+  build "$phase" "${targets[@]}" || { broken "$phase" "the build failed"; return; }
+  pattern=$(IFS='|'; echo "$*")
+  run_ctest "$phase" "$phase" "^unit\.($pattern)\$"
+}
+
+# shellcheck disable=SC2086  # lists of words
+phase_asan() {
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+  sanitized asan $ASAN_ROOMS
+}
+
+# shellcheck disable=SC2086
+phase_tsan() {
+  export TSAN_OPTIONS="second_deadlock_stack=1 suppressions=$ROOT/tests/tsan.supp"
+  sanitized tsan $TSAN_ROOMS
+}
+
+# fuzz_one NAME: from the committed seeds; what it finds on the way stays in build/fuzz/grown.
+fuzz_one() {
+  local artifacts=build/fuzz/artifacts/ folders=("build/fuzz/grown/$1")
+  [ -d "tests/fuzz/corpus/$1" ] && folders+=("tests/fuzz/corpus/$1")
+  [ "$1" = config ] && folders+=(configs)
+  mkdir -p "${folders[0]}" "$artifacts"
+  run_step "fuzz_$1, ${FUZZ_SECONDS}s" "$LOGS/fuzz_$1.log" fixed_addresses "build/fuzz/bin/fuzz_$1" \
+    -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=3072 -print_final_stats=1 \
+    -artifact_prefix="${artifacts}$1-" "${folders[@]}"
+}
+
+phase_fuzz() {
+  local name outcome targets=()
+  for name in $FUZZ_TARGETS; do targets+=("fuzz_$name"); done
+  mkdir -p "$RESULTS/fuzz"
+  build fuzz "${targets[@]}" || { broken fuzz "the build failed"; return; }
+  for name in $FUZZ_TARGETS; do
+    outcome=passed
+    fuzz_one "$name" || outcome=failed
+    printf '%s\tfuzz_%s\n' "$outcome" "$name" >>"$RESULTS/fuzz/cases.tsv"
+  done
+}
+
+phase_e2e() {
+  mkdir -p "$RESULTS/e2e"
+  build release || { broken e2e "the build failed"; return; }
+  TAIL_LINES=200 run_step "tests/e2e against the real daemon" "$LOGS/e2e.log" \
+    "$VENV/bin/python" -m pytest tests/e2e -v --color=no --junitxml="$RESULTS/e2e/pytest.xml"
+  [ -s "$RESULTS/e2e/pytest.xml" ] || broken e2e "pytest gave no results"
+}
