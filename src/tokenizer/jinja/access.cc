@@ -16,8 +16,8 @@ Value loop_attribute(Interpreter& interpreter, const std::shared_ptr<LoopState>&
   if (name == "first") return Value::boolean(index == 0);
   if (name == "last") return Value::boolean(index + 1 == size);
   if (name == "length") return Value::integer(size);
-  if (name == "depth") return Value::integer(loop->loop_depth);
-  if (name == "depth0") return Value::integer(loop->loop_depth - 1);
+  if (name == "depth") return Value::integer(1);  // only recursive loops, not supported, count
+  if (name == "depth0") return Value::integer(0);
   if (name == "previtem") {
     return index > 0 ? loop->items[loop->index - 1] : Value::undefined("there is no previous item");
   }
@@ -27,8 +27,8 @@ Value loop_attribute(Interpreter& interpreter, const std::shared_ptr<LoopState>&
   }
   if (name != "cycle") return Value::undefined(str_cat("'loop' has no attribute '", name, "'"));
   interpreter.budget().step();
-  return Value(Value::Storage(std::make_shared<const Method>(
-      Method{Value(Value::Storage(loop)), std::string(name)})));
+  return Value(Value::Storage(
+      std::make_shared<const Method>(Method{Value(Value::Storage(loop)), std::string(name)})));
 }
 
 Value missing(const Value& value, std::string_view name) {
@@ -49,8 +49,7 @@ Value Interpreter::attribute(const Value& value, std::string_view name) {
     return found == (*space)->values.end() ? missing(value, name) : found->second;
   }
   if (has_method(value, name)) {
-    return Value(
-        Value::Storage(std::make_shared<const Method>(Method{value, std::string(name)})));
+    return Value(Value::Storage(std::make_shared<const Method>(Method{value, std::string(name)})));
   }
   if (const auto* dict = value.as_dict()) {
     if (const Value* found = dict->find(name)) return *found;
@@ -73,7 +72,8 @@ Value Interpreter::item(const Value& value, const Value& key) {
       budget_.work(whole->size());
       if (at < 0) at += static_cast<int64_t>(text_length(*whole));
       const size_t offset = at < 0 ? whole->size() : byte_offset(*whole, static_cast<size_t>(at));
-      if (offset < whole->size()) return text(whole->substr(offset, code_point_size(*whole, offset)));
+      if (offset < whole->size())
+        return text(whole->substr(offset, code_point_size(*whole, offset)));
     }
     return Value::undefined(str_cat("'", value.type_name(), " object' has no element ", at));
   }
@@ -124,18 +124,22 @@ const std::string& text_argument(const Value& value, std::string_view what) {
   return *text;
 }
 
-Value value_at_path(Interpreter& interpreter, const Value& item, const Value& path) {
+Value value_at_path(Interpreter& interpreter, const Value& item, const Value& path,
+                    const Value& fallback) {
+  const bool falls_back = !fallback.is_none() && !fallback.is_undefined();
+  const auto step = [&](const Value& from, const Value& key) {
+    Value found = interpreter.item(from, key);
+    return falls_back && found.is_undefined() ? fallback : found;
+  };
   const auto* text = path.as_text();
-  if (!text) return interpreter.item(item, path);
+  if (!text) return step(item, path);
   Value value = item;
   for (size_t at = 0; at <= text->size();) {
     const size_t end = std::min(text->find('.', at), text->size());
     const std::string part = text->substr(at, end - at);
-    const bool is_index =
-        !part.empty() && part.size() < 10 &&
-        part.find_first_not_of("0123456789") == std::string::npos;
-    value = interpreter.item(value, is_index ? Value::integer(std::stoll(part))
-                                             : interpreter.text(part));
+    const bool is_index = !part.empty() && part.size() < 10 &&
+                          part.find_first_not_of("0123456789") == std::string::npos;
+    value = step(value, is_index ? Value::integer(std::stoll(part)) : interpreter.text(part));
     at = end + 1;
   }
   return value;

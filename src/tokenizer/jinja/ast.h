@@ -39,8 +39,21 @@ enum class ExprKind {
 };
 
 enum class Operator {
-  kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kPower,
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kFloorDivide,
+  kModulo,
+  kPower,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kNotIn,
 };
 
 struct Expr {
@@ -57,8 +70,8 @@ struct Expr {
 /// Where a value goes: a name, an attribute of a namespace, or a tuple of such.
 struct Target {
   std::string name;
-  std::string attribute;       ///< not empty: of the namespace `name`
-  std::vector<Target> targets; ///< not empty: a tuple
+  std::string attribute;        ///< not empty: of the namespace `name`
+  std::vector<Target> targets;  ///< not empty: a tuple
 };
 
 /// A macro's parameter; `fallback` may be null.
@@ -68,17 +81,17 @@ struct Parameter {
 };
 
 enum class StmtKind {
-  kText,      ///< text
-  kOutput,    ///< expr
-  kIf,        ///< branches; body is the else branch
-  kFor,       ///< target in expr if condition: body, else_body
-  kSet,       ///< target = expr
-  kSetBlock,  ///< target = body | filter (expr may be null; its innermost operand is null)
-  kMacro,     ///< name, parameters, body
-  kCallBlock, ///< expr is the call; parameters, body are the caller's
-  kFilterBlock, ///< expr is the filter, whose innermost operand is null
-  kWith,      ///< assignments, body
-  kBlock,     ///< body alone (generation)
+  kText,         ///< text
+  kOutput,       ///< expr
+  kIf,           ///< branches; body is the else branch
+  kFor,          ///< target in expr if condition: body, else_body
+  kSet,          ///< target = expr
+  kSetBlock,     ///< target = body | filter (expr may be null; its innermost operand is null)
+  kMacro,        ///< name, parameters, body
+  kCallBlock,    ///< expr is the call; parameters, body are the caller's
+  kFilterBlock,  ///< expr is the filter, whose innermost operand is null
+  kWith,         ///< assignments, body
+  kBlock,        ///< body alone (generation)
   kBreak,
   kContinue,
 };

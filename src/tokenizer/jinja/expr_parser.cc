@@ -86,9 +86,8 @@ ExprPtr ExprParser::parse_not() {
 
 bool ExprParser::take_compare_operator(Operator& op) {
   static constexpr std::pair<std::string_view, Operator> kOperators[] = {
-      {"==", Operator::kEqual},     {"!=", Operator::kNotEqual},
-      {"<=", Operator::kLessEqual}, {">=", Operator::kGreaterEqual},
-      {"<", Operator::kLess},       {">", Operator::kGreater}};
+      {"==", Operator::kEqual},        {"!=", Operator::kNotEqual}, {"<=", Operator::kLessEqual},
+      {">=", Operator::kGreaterEqual}, {"<", Operator::kLess},      {">", Operator::kGreater}};
   for (const auto& [symbol, meaning] : kOperators) {
     op = meaning;
     if (tokens_.skip_symbol(symbol)) return true;
@@ -151,7 +150,10 @@ ExprPtr ExprParser::parse_product() {
     found = false;
     for (const auto& [symbol, op] : kOperators) {
       if (!tokens_.skip_symbol(symbol)) continue;
-      if (!chain) chain = make(ExprKind::kMath, expr->line, list_of(std::move(expr)));
+      if (!chain) {
+        chain = make(ExprKind::kMath, expr->line, {});
+        adopt(*chain, std::move(expr));
+      }
       chain->operators.push_back(op);
       adopt(*chain, parse_power());
       found = true;

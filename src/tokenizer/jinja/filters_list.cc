@@ -44,7 +44,8 @@ Value sort(Interpreter& in, const Value& value, const Arguments& arguments) {
 
 Value dictsort(Interpreter& in, const Value& value, const Arguments& arguments) {
   const auto bound = arguments.bind({"case_sensitive", "by", "reverse"});
-  if (!value.defined().as_dict()) fail("dictsort works on a mapping, not '", value.type_name(), "'");
+  if (!value.defined().as_dict())
+    fail("dictsort works on a mapping, not '", value.type_name(), "'");
   const std::string by = bound[1].is_undefined() ? "key" : text_argument(bound[1], "dictsort's by");
   if (by != "key" && by != "value") fail("dictsort's by must be 'key' or 'value'");
   std::vector<Value> items;
@@ -76,8 +77,8 @@ Value extreme(Interpreter& in, const Value& value, const Arguments& arguments) {
   bool found = false;
   for (const Value& item : iterate(in.budget(), value)) {
     const Value key = sort_key(in, item, bound[1], bound[0].truth());
-    const bool better = !found || (kLargest ? less(in.budget(), best_key, key)
-                                            : less(in.budget(), key, best_key));
+    const bool better =
+        !found || (kLargest ? less(in.budget(), best_key, key) : less(in.budget(), key, best_key));
     if (!better) continue;
     best = item;
     best_key = key;
@@ -91,8 +92,8 @@ Value sum(Interpreter& in, const Value& value, const Arguments& arguments) {
   Value total = bound[1].is_undefined() ? Value::integer(0) : bound[1];
   const bool whole = bound[0].is_undefined() || bound[0].is_none();
   for (const Value& item : iterate(in.budget(), value)) {
-    total = math(in.budget(), Operator::kAdd, total,
-                 whole ? item : value_at_path(in, item, bound[0]));
+    total =
+        math(in.budget(), Operator::kAdd, total, whole ? item : value_at_path(in, item, bound[0]));
   }
   return total;
 }
@@ -167,11 +168,10 @@ Value length(Interpreter& in, const Value& value, const Arguments& arguments) {
 
 Filter find_list_filter(std::string_view name) {
   static constexpr std::pair<std::string_view, Filter> kFilters[] = {
-      {"length", length},     {"count", length},        {"join", join},
-      {"first", first},       {"last", last},           {"list", as_list},
-      {"items", items},       {"dictsort", dictsort},   {"sort", sort},
-      {"reverse", reverse},   {"unique", unique},       {"sum", sum},
-      {"min", extreme<false>}, {"max", extreme<true>},  {"batch", batch}};
+      {"length", length},      {"count", length},      {"join", join},     {"first", first},
+      {"last", last},          {"list", as_list},      {"items", items},   {"dictsort", dictsort},
+      {"sort", sort},          {"reverse", reverse},   {"unique", unique}, {"sum", sum},
+      {"min", extreme<false>}, {"max", extreme<true>}, {"batch", batch}};
   for (const auto& [known, filter] : kFilters) {
     if (known == name) return filter;
   }

@@ -19,9 +19,7 @@ Value map_attribute(Interpreter& in, const Value& value, const Arguments& argume
   const auto bound = named.bind({"attribute", "default"});
   std::vector<Value> mapped;
   for (const Value& item : iterate(in.budget(), value)) {
-    Value found = value_at_path(in, item, bound[0]);
-    if (found.is_undefined() && !bound[1].is_none() && !bound[1].is_undefined()) found = bound[1];
-    mapped.push_back(std::move(found));
+    mapped.push_back(value_at_path(in, item, bound[0], bound[1]));
   }
   return in.list(std::move(mapped));
 }
@@ -48,8 +46,7 @@ Value choose(Interpreter& in, const Value& value, const Arguments& arguments) {
   const Arguments rest = has_test ? rest_of(arguments, kTestAt + 1) : Arguments();
   std::vector<Value> kept;
   for (const Value& item : iterate(in.budget(), value)) {
-    const Value tested =
-        kByAttribute ? value_at_path(in, item, arguments.positional[0]) : item;
+    const Value tested = kByAttribute ? value_at_path(in, item, arguments.positional[0]) : item;
     const bool passes =
         has_test ? in.apply_test(text_argument(arguments.positional[kTestAt], "a test's name"),
                                  tested, rest)

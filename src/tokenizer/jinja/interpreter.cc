@@ -131,11 +131,10 @@ Value Interpreter::call_macro(const Macro& macro, Arguments arguments) {
     if (i < arguments.positional.size()) {
       assign(parameters[i].name, std::move(arguments.positional[i]));
     } else if (std::none_of(scope_->variables.begin(), given_end, is_given)) {
-      assign(parameters[i].name,
-             parameters[i].fallback
-                 ? eval(*parameters[i].fallback)
-                 : Value::undefined(str_cat("parameter '", parameters[i].name,
-                                                 "' was not provided")));
+      assign(parameters[i].name, parameters[i].fallback
+                                     ? eval(*parameters[i].fallback)
+                                     : Value::undefined(str_cat("parameter '", parameters[i].name,
+                                                                "' was not provided")));
     }
   }
   return captured(definition.body);

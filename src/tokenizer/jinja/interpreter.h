@@ -31,8 +31,7 @@ struct Macro {
 struct LoopState {
   std::vector<Value> items;
   size_t index = 0;
-  int depth = 0;       ///< of the deepest item
-  int loop_depth = 1;  ///< loops around this one, plus one
+  int depth = 0;  ///< of the deepest item
   Charge charge;
 };
 
@@ -119,7 +118,6 @@ class Interpreter {
   Charge arena_;  // of namespaces and macros
   std::shared_ptr<Scope> scope_;
   std::string output_;
-  int loops_ = 0;
   int depth_ = 0;
   int line_ = 1;
 };

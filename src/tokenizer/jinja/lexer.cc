@@ -259,7 +259,8 @@ class Lexer {
   }
 
   void add(TokenKind kind, std::string text, size_t behind = 0) {
-    tokens_.push_back({kind, std::move(text), line_, static_cast<int>(at_ - behind - line_begin_) + 1});
+    tokens_.push_back(
+        {kind, std::move(text), line_, static_cast<int>(at_ - behind - line_begin_) + 1});
   }
 
   void add_text(std::string_view text) {

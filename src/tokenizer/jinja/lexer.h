@@ -14,8 +14,8 @@ enum class TokenKind {
   kBlockBegin,   ///< {%
   kBlockEnd,     ///< %}
   kName,
-  kString,  ///< text is the decoded string
-  kInteger, ///< text is decimal, hexadecimal (0x), octal (0o) or binary (0b)
+  kString,   ///< text is the decoded string
+  kInteger,  ///< text is decimal, hexadecimal (0x), octal (0o) or binary (0b)
   kFloat,
   kSymbol,  ///< an operator or punctuation mark
   kEnd,     ///< of the template

@@ -26,8 +26,10 @@ Value call_builtin(Interpreter& interpreter, Builtin builtin, const Arguments& a
 int64_t integer_argument(const Value& value, std::string_view what);
 const std::string& text_argument(const Value& value, std::string_view what);
 
-/// item.a.b for the path "a.b"; a number in the path is an index.
-Value value_at_path(Interpreter& interpreter, const Value& item, const Value& path);
+/// item.a.b for the path "a.b"; a number in the path is an index. `fallback`, unless it is none or
+/// undefined, stands for whatever part of the path is not there.
+Value value_at_path(Interpreter& interpreter, const Value& item, const Value& path,
+                    const Value& fallback = Value());
 
 /// Parts of `text` between `separator` (of white space when null), at most `limit` cuts (< 0: all).
 std::vector<Value> split_text(Interpreter& interpreter, std::string_view text,

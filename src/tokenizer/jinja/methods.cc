@@ -18,7 +18,8 @@ Value strip(Interpreter& in, const Value& self, const Arguments& arguments, Stri
   const auto bound = arguments.bind({"chars"});
   const std::string& text = *self.as_text();
   in.budget().work(text.size());
-  if (bound[0].is_undefined() || bound[0].is_none()) return in.text(std::string(strip_text(text, side)));
+  if (bound[0].is_undefined() || bound[0].is_none())
+    return in.text(std::string(strip_text(text, side)));
   const std::string_view chars = text_argument(bound[0], "strip()'s argument");
   if (chars.size() > 256) fail_limit("strip()'s argument has more than 256 bytes");
   const std::string_view kept = strip_text(text, side, &chars);
@@ -43,7 +44,8 @@ Value has_affix(Interpreter& in, const Value& self, const Arguments& arguments, 
 Value split(Interpreter& in, const Value& self, const Arguments& arguments) {
   const auto bound = arguments.bind({"sep", "maxsplit"});
   const bool on_space = bound[0].is_undefined() || bound[0].is_none();
-  const std::string* separator = on_space ? nullptr : &text_argument(bound[0], "split()'s separator");
+  const std::string* separator =
+      on_space ? nullptr : &text_argument(bound[0], "split()'s separator");
   const int64_t limit =
       bound[1].is_undefined() ? -1 : integer_argument(bound[1], "split()'s maxsplit");
   return in.list(split_text(in, *self.as_text(), separator, limit));
@@ -112,23 +114,19 @@ std::string python_title(std::string_view text) {
 }
 
 constexpr Entry kTextMethods[] = {
-    {"strip", [](Interpreter& in, const Value& self, const Arguments& args) {
-       return strip(in, self, args, StripSide::kBoth);
-     }},
-    {"lstrip", [](Interpreter& in, const Value& self, const Arguments& args) {
-       return strip(in, self, args, StripSide::kLeft);
-     }},
-    {"rstrip", [](Interpreter& in, const Value& self, const Arguments& args) {
-       return strip(in, self, args, StripSide::kRight);
-     }},
-    {"startswith", [](Interpreter& in, const Value& self, const Arguments& args) {
-       return has_affix(in, self, args, false);
-     }},
-    {"endswith", [](Interpreter& in, const Value& self, const Arguments& args) {
-       return has_affix(in, self, args, true);
-     }},
+    {"strip", [](Interpreter& in, const Value& self,
+                 const Arguments& args) { return strip(in, self, args, StripSide::kBoth); }},
+    {"lstrip", [](Interpreter& in, const Value& self,
+                  const Arguments& args) { return strip(in, self, args, StripSide::kLeft); }},
+    {"rstrip", [](Interpreter& in, const Value& self,
+                  const Arguments& args) { return strip(in, self, args, StripSide::kRight); }},
+    {"startswith", [](Interpreter& in, const Value& self,
+                      const Arguments& args) { return has_affix(in, self, args, false); }},
+    {"endswith", [](Interpreter& in, const Value& self,
+                    const Arguments& args) { return has_affix(in, self, args, true); }},
     {"split", split},
-    {"splitlines", [](Interpreter& in, const Value& self, const Arguments& args) {
+    {"splitlines",
+     [](Interpreter& in, const Value& self, const Arguments& args) {
        args.bind({});
        return in.list(split_lines(in, *self.as_text()));
      }},
@@ -136,7 +134,8 @@ constexpr Entry kTextMethods[] = {
     {"find", find},
     {"count", count},
     {"join", join},
-    {"format", [](Interpreter& in, const Value& self, const Arguments& args) {
+    {"format",
+     [](Interpreter& in, const Value& self, const Arguments& args) {
        return in.text(brace_format(in.budget(), *self.as_text(), args));
      }},
     {"upper", mapped<upper_text>},

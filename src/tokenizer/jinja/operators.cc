@@ -73,8 +73,8 @@ Value integer_math(Operator op, int64_t a, int64_t b) {
 }
 
 Value float_math(Operator op, double a, double b) {
-  const bool divides = op == Operator::kDivide || op == Operator::kFloorDivide ||
-                       op == Operator::kModulo;
+  const bool divides =
+      op == Operator::kDivide || op == Operator::kFloorDivide || op == Operator::kModulo;
   if (divides && b == 0) fail("division by zero");
   switch (op) {
     case Operator::kAdd:
@@ -113,8 +113,7 @@ Value repeat(Budget& budget, const Value& value, int64_t times) {
   if (__builtin_mul_overflow(size, count, &bytes)) bytes = SIZE_MAX;
   budget.check(bytes);
   if (bytes == 0) {
-    return text ? Value::text(budget, "")
-                : Value::sequence(budget, {}, value.as_sequence()->kind);
+    return text ? Value::text(budget, "") : Value::sequence(budget, {}, value.as_sequence()->kind);
   }
   if (text) {
     budget.work(bytes);
@@ -267,8 +266,7 @@ Value slice(Budget& budget, const Value& value, const Value& begin, const Value&
     value.defined();
     fail("a value of type '", value.type_name(), "' cannot be sliced");
   }
-  const auto range =
-      resolve_slice(static_cast<int64_t>(sequence->items.size()), begin, end, step);
+  const auto range = resolve_slice(static_cast<int64_t>(sequence->items.size()), begin, end, step);
   std::vector<Value> items;
   budget.check(static_cast<size_t>(range.count) * sizeof(Value));
   for (int64_t i = 0; i < range.count; ++i) {

@@ -45,18 +45,16 @@ class Parser {
     return body;
   }
 
-  static StmtPtr make(StmtKind kind, int line) {
-    return std::make_unique<Stmt>(Stmt{kind, line});
-  }
+  static StmtPtr make(StmtKind kind, int line) { return std::make_unique<Stmt>(Stmt{kind, line}); }
 
   StmtPtr parse_statement() {
     using Parse = StmtPtr (Parser::*)(int);
     static constexpr std::pair<std::string_view, Parse> kStatements[] = {
-        {"if", &Parser::parse_if},         {"for", &Parser::parse_for},
-        {"set", &Parser::parse_set},       {"macro", &Parser::parse_macro},
-        {"call", &Parser::parse_call},     {"filter", &Parser::parse_filter},
-        {"with", &Parser::parse_with},     {"generation", &Parser::parse_generation},
-        {"break", &Parser::parse_jump},    {"continue", &Parser::parse_jump}};
+        {"if", &Parser::parse_if},      {"for", &Parser::parse_for},
+        {"set", &Parser::parse_set},    {"macro", &Parser::parse_macro},
+        {"call", &Parser::parse_call},  {"filter", &Parser::parse_filter},
+        {"with", &Parser::parse_with},  {"generation", &Parser::parse_generation},
+        {"break", &Parser::parse_jump}, {"continue", &Parser::parse_jump}};
     const int line = tokens_.peek().line;
     for (const auto& [name, parse] : kStatements) {
       if (tokens_.at_name(name)) return (this->*parse)(line);

@@ -78,12 +78,10 @@ Interpreter::Flow Interpreter::run_for(const Stmt& stmt) {
   loop->items = loop_items(stmt);
   loop->charge = Charge(budget_, sizeof(LoopState) + loop->items.size() * sizeof(Value));
   for (const Value& item : loop->items) loop->depth = std::max(loop->depth, item.depth());
-  loop->loop_depth = loops_ + 1;
   if (loop->items.empty()) {
     const ScopeGuard scope(*this, scope_);
     return run_body(stmt.else_body);
   }
-  ++loops_;
   for (; loop->index < loop->items.size(); ++loop->index) {
     budget_.step();
     const ScopeGuard scope(*this, scope_);
@@ -91,7 +89,6 @@ Interpreter::Flow Interpreter::run_for(const Stmt& stmt) {
     assign(stmt.target, loop->items[loop->index]);
     if (run_body(stmt.body) == Flow::kBreak) break;
   }
-  --loops_;
   return Flow::kNext;
 }
 

@@ -131,7 +131,12 @@ std::string lower_text(std::string_view text) {
 }
 
 std::string upper_text(std::string_view text) {
-  return map_text(text, [](char32_t c, bool) { return to_upper(c); });
+  std::string upper = map_text(text, [](char32_t c, bool) { return to_upper(c); });
+  constexpr std::string_view kSharpS = "\u00df";
+  for (size_t at = 0; (at = upper.find(kSharpS, at)) != std::string::npos;) {
+    upper.replace(at, kSharpS.size(), "SS");
+  }
+  return upper;
 }
 
 std::string capitalize_text(std::string_view text) {
@@ -180,8 +185,8 @@ std::string float_text(double value) {
   const double magnitude = std::fabs(value);
   char buffer[64];
   if (magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e16)) {
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, value,
-                                   std::chars_format::scientific);
+    const auto end =
+        std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
     return std::string(buffer, end.ptr);
   }
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed);
@@ -216,8 +221,7 @@ std::string_view strip_text(std::string_view text, StripSide side, const std::st
 size_t find_text(std::string_view text, std::string_view needle, size_t from) {
   if (from > text.size()) return std::string_view::npos;
   if (needle.empty()) return from;
-  const void* found =
-      memmem(text.data() + from, text.size() - from, needle.data(), needle.size());
+  const void* found = memmem(text.data() + from, text.size() - from, needle.data(), needle.size());
   if (!found) return std::string_view::npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }

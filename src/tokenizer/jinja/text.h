@@ -1,4 +1,5 @@
-// UTF-8 text as Python sees it: by code point, with Python's idea of white space, case and printing.
+// UTF-8 text as Python sees it: by code point, with Python's idea of white space, case and
+// printing.
 #pragma once
 
 #include <cstdint>

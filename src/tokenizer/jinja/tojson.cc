@@ -60,7 +60,7 @@ class JsonPrinter {
       if (special != std::string::npos) {
         out += '\\';
         out += kEscapes[special];
-      } else if (c < 0x20 || (style_.ensure_ascii && c >= 0x7F && c < 0x10000 && c != 0x7F)) {
+      } else if (c < 0x20 || (style_.ensure_ascii && c >= 0x7F && c < 0x10000)) {
         escape_unit(c);
       } else if (style_.ensure_ascii && c >= 0x10000) {
         escape_unit(0xD800 + ((c - 0x10000) >> 10));
@@ -102,9 +102,8 @@ class JsonPrinter {
     std::vector<const Dict::Entry*> entries;
     for (const auto& entry : dict.entries()) entries.push_back(&entry);
     if (style_.sort_keys) {
-      std::stable_sort(entries.begin(), entries.end(), [&](const auto* a, const auto* b) {
-        return less(budget_, a->key, b->key);
-      });
+      std::stable_sort(entries.begin(), entries.end(),
+                       [&](const auto* a, const auto* b) { return less(budget_, a->key, b->key); });
     }
     out += '{';
     ++level_;

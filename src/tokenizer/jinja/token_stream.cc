@@ -12,8 +12,7 @@ void TokenStream::unexpected(std::string_view expected) const {
     case TokenKind::kBlockEnd:
       error("'%}' where ", expected, " was expected");
     default:
-      error("'", std::string_view(token.text).substr(0, 60), "' where ", expected,
-            " was expected");
+      error("'", std::string_view(token.text).substr(0, 60), "' where ", expected, " was expected");
   }
 }
 

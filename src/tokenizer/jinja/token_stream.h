@@ -25,9 +25,7 @@ class TokenStream {
   bool at_symbol(std::string_view symbol) const {
     return at(TokenKind::kSymbol) && peek().text == symbol;
   }
-  bool at_name(std::string_view name) const {
-    return at(TokenKind::kName) && peek().text == name;
-  }
+  bool at_name(std::string_view name) const { return at(TokenKind::kName) && peek().text == name; }
   bool skip_symbol(std::string_view symbol) {
     if (!at_symbol(symbol)) return false;
     next();

@@ -31,8 +31,7 @@ Value Value::undefined(std::string why) {
 
 Value Value::text(Budget& budget, std::string text) {
   Charge charge(budget, sizeof(Text) + text.capacity());
-  return Value(Storage(
-      std::make_shared<const Text>(Text{std::move(text), std::move(charge)})));
+  return Value(Storage(std::make_shared<const Text>(Text{std::move(text), std::move(charge)})));
 }
 
 Value Value::constant(std::string text) {
