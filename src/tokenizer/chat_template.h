@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -20,6 +22,9 @@ struct TemplateLimits {
   int max_depth = 100;             ///< nested expressions, blocks and macro calls
   size_t max_output_bytes = 8u << 20;
   size_t max_value_bytes = 32u << 20;  ///< of all values alive, roughly
+  /// Seconds since 1970 for strftime_now(), which prints local time; the machine's clock when
+  /// empty.
+  std::function<int64_t()> clock;
 };
 
 /// Immutable; may be rendered from several threads at once.
