@@ -22,7 +22,8 @@ ARROWS = {
     "api": ["engine", "tokenizer"],
     "grpc": ["api"],
     "http": ["api"],
-    "cli": ["grpc", "http", "placement", "device/cpu"],
+    "runtime": ["placement", "engine", "device/cpu"],
+    "cli": ["grpc", "http", "runtime"],
     "main": ["cli"],
     "kernels": [],
 }
