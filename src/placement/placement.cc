@@ -5,8 +5,8 @@
 
 #include "base/checked.h"
 #include "base/text.h"
-#include "placement/coverage.h"
 #include "model/memory.h"
+#include "placement/coverage.h"
 
 namespace mokume {
 namespace {

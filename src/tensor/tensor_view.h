@@ -11,8 +11,9 @@
 
 namespace mokume {
 
-/// Contiguous, row-major; the last dimension varies fastest and holds whole blocks. A linear weight is [N, K]:
-/// N outputs of K inputs each. `data` stays valid as long as the WeightSource it came from.
+/// Contiguous, row-major; the last dimension varies fastest and holds whole blocks. A linear weight
+/// is [N, K]: N outputs of K inputs each. `data` stays valid as long as the WeightSource it came
+/// from.
 struct TensorView {
   std::string name;  ///< as in the checkpoint, for messages
   const std::byte* data = nullptr;
@@ -29,8 +30,8 @@ struct TensorView {
 /// "[49152, 576] Q8_0"
 std::string to_string(const TensorView& tensor);
 
-/// Writes row `row`, in [0, rows()), as float32: exactly, but for Q4_1, whose q*d+m rounds once. `out` holds
-/// columns() values.
+/// Writes row `row`, in [0, rows()), as float32: exactly, but for Q4_1, whose q*d+m rounds once.
+/// `out` holds columns() values.
 void dequantize_row(const TensorView& tensor, int64_t row, std::span<float> out);
 
 }  // namespace mokume

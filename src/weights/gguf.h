@@ -25,7 +25,8 @@ class GgufFile : public WeightSource {
   static Result<std::shared_ptr<GgufFile>> open(const std::string& path);
 
   /// As open(), for a file that is in memory; `name` stands for its path in messages.
-  static Result<std::shared_ptr<GgufFile>> from_bytes(std::vector<std::byte> bytes, const std::string& name);
+  static Result<std::shared_ptr<GgufFile>> from_bytes(std::vector<std::byte> bytes,
+                                                      const std::string& name);
 
   /// Null when there is no such key.
   virtual const MetadataValue* metadata(std::string_view key) const = 0;
