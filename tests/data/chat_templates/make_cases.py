@@ -90,8 +90,8 @@ def main():
         for name, context in chats.items():
             cases.append({"name": f"{path.stem}/{name}", "template": template, "context": context,
                           **outcome(env, template, context)})
-    (HERE / "cases.json").write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n",
-                                     encoding="utf-8")
+    lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
+    (HERE / "cases.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     failed = sum("error" in case for case in cases)
     print(f"{len(cases)} cases, {failed} of them errors")
 
