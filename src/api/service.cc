@@ -1,5 +1,6 @@
 #include "api/service.h"
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <utility>
@@ -159,7 +160,7 @@ std::vector<TokenId> ServiceImpl::stop_ids() const {
   if (!parts_.tokenizer) return {};
   const TokenizerSpec& spec = parts_.tokenizer->spec();
   std::vector<TokenId> ids = spec.end_of_generation;
-  if (spec.eos) ids.push_back(*spec.eos);
+  if (spec.eos && std::ranges::find(ids, *spec.eos) == ids.end()) ids.push_back(*spec.eos);
   return ids;
 }
 

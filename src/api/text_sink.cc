@@ -68,10 +68,7 @@ void TextSink::decode(const TokenEvent& token) {
         if (!earlier.end) earlier.end = decoded_;
       }
     }
-    pending.end = decoded_;
-    // No text though it has bytes: the decoder holds them until their character is whole.
-    if (piece.empty() && !tokenizer_->token_bytes(token.id, false).empty())
-      pending.end = std::nullopt;
+    pending.end = decoder_->holds_back() ? std::nullopt : std::optional(decoded_);
   }
   pending_.push_back(std::move(pending));
 }

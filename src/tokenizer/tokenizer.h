@@ -73,6 +73,8 @@ class StreamDecoder {
   explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool special = false);
   /// The text that `id` completes; may be empty.
   std::string push(TokenId id);
+  /// True while bytes of an unfinished character are held back.
+  bool holds_back() const { return !pending_.empty(); }
   /// What is still held back, as U+FFFD.
   std::string finish();
 
