@@ -2,11 +2,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <functional>
 #include <iostream>
 
 #include "base/log.h"
 #include "cli/bench.h"
+#include "cli/chat.h"
 #include "cli/eval.h"
 #include "cli/inspect.h"
 #include "mokume/version.h"
@@ -47,6 +48,7 @@ struct Commands {
   Target target;
   EvalOptions eval;
   BenchOptions bench;
+  ChatOptions chat;
   std::string path, text, tokens, output;
   int context = 512;
   bool json = false;
@@ -55,6 +57,26 @@ struct Commands {
 Status with_config(const Commands& commands, const std::function<Status(const Config&)>& body) {
   MKM_ASSIGN_OR_RETURN(const Config config, commands.target.load());
   return body(config);
+}
+
+void add_chat(CLI::App& app, Commands& c) {
+  auto* command =
+      app.add_subcommand("chat", "Talk to a model: a question a line, until the end of input");
+  c.target.add_to(*command);
+  command->add_option("--system", c.chat.system, "System message");
+  command->add_option("--temperature", c.chat.temperature, "0: always the likeliest token");
+  command->add_option("--seed", c.chat.seed, "Same seed, same answers");
+  command->add_option("--max-tokens", c.chat.max_tokens, "Longest answer");
+  command->callback([&c] {
+    c.run = [&c] {
+      return with_config(c, [&](const Config& config) {
+        c.chat.config = config;
+        c.chat.prompt = isatty(STDIN_FILENO) == 1;
+        c.chat.progress = on_terminal();
+        return run_chat(c.chat, std::cin, std::cout);
+      });
+    };
+  });
 }
 
 void add_inspect(CLI::App& app, Commands& c) {
@@ -138,6 +160,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
   Commands commands;
+  add_chat(app, commands);
   add_inspect(app, commands);
   add_eval(app, commands);
   add_bench(app, commands);

@@ -89,9 +89,12 @@ def library_of(header: str) -> str:
 
 def third_party(tree: Tree) -> Iterator[str]:
     """Each library stays in the rooms that are there to hide it."""
+    ours = set(tree.files("src", suffixes=SOURCES))
     for path in tree.files("src", "include", suffixes=SOURCES):
         room = room_of(path)
         for line, header, angled in tree.includes(path):
+            if not angled and f"src/{header}" in ours:
+                continue
             library = library_of(header)
             allowed = LIBRARIES.get(library)
             if allowed is not None and room not in allowed:

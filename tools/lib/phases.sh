@@ -62,7 +62,7 @@ phase_asan() {
 
 # shellcheck disable=SC2046,SC2086  # lists of words
 phase_tsan() {
-  export TSAN_OPTIONS="second_deadlock_stack=1 suppressions=$ROOT/tests/tsan.supp"
+  export TSAN_OPTIONS="second_deadlock_stack=1 ignore_noninstrumented_modules=1 suppressions=$ROOT/tests/tsan.supp"
   sanitized tsan $TSAN_ROOMS $([ -d tests/unit/device_cpu ] && echo device_cpu)
 }
 
