@@ -150,6 +150,7 @@ Status serve(const Config& config) {
   MKM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                        make_engine(runtime, observer(metrics)));
   const std::unique_ptr<Service> service = Service::create(service_parts(runtime, *engine));
+  service->set_ready(true);
   FrontEnds front_ends;
   MKM_RETURN_IF_ERROR(front_ends.start(*config.server, *service, metrics));
   log().info("serving {}", model_name(config.model));
