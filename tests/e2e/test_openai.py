@@ -5,7 +5,7 @@ import math
 import openai
 import pytest
 
-QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+QUESTION = [{"role": "user", "content": "What is gravity?"}]
 
 
 def collect(stream) -> tuple[str, str | None]:
@@ -30,7 +30,7 @@ def test_chat(client, model):
     assert answer.object == "chat.completion" and answer.model == model and answer.id
     choice = answer.choices[0]
     assert choice.message.role == "assistant"
-    assert "Paris" in choice.message.content
+    assert "Gravity is" in choice.message.content
     assert choice.finish_reason in ("stop", "length")
     assert answer.usage.prompt_tokens > 10
     assert 0 < answer.usage.completion_tokens <= 40
@@ -39,13 +39,13 @@ def test_chat(client, model):
 
 def test_chat_with_system_and_turns(client, model):
     messages = [
-        {"role": "system", "content": "You are a helpful assistant."},
-        {"role": "user", "content": [{"type": "text", "text": "My name is Ada."}]},
-        {"role": "assistant", "content": "Hello Ada!"},
-        {"role": "user", "content": "What is my name?"},
+        {"role": "system", "content": "Answer in one short sentence."},
+        {"role": "user", "content": [{"type": "text", "text": "I have a red car."}]},
+        {"role": "assistant", "content": "Nice, a red car!"},
+        {"role": "user", "content": "What color is my car?"},
     ]
     answer = client.chat.completions.create(model=model, messages=messages, temperature=0, max_tokens=30)
-    assert "Ada" in answer.choices[0].message.content
+    assert "red" in answer.choices[0].message.content
 
 
 def test_chat_stream_is_the_same_answer(client, model):
