@@ -22,13 +22,15 @@ int rope_table(const Rope& rope, std::vector<const Rope*>& ropes) {
   return static_cast<int>(ropes.size()) - 1;
 }
 
-// Packs linear layers and gives the pages of their source back.
+// Packs linear layers one behind the other and gives the pages of their source back.
 class Packer {
  public:
-  Packer(const StageOptions& options, ThreadPool& pool) : model_(*options.model), pool_(pool) {}
+  Packer(const StageOptions& options, uint8_t* storage, ThreadPool& pool)
+      : model_(*options.model), next_(storage), pool_(pool) {}
 
   Status pack(const Linear& linear, PackedLinear& target) {
-    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, pool_));
+    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_));
+    next_ += packed_bytes(linear.weight);
     const bool still_read = linear.weight.data == model_.spec.embedding.data;
     if (!still_read) model_.weights->release(linear.weight);
     return absl::OkStatus();
@@ -36,6 +38,7 @@ class Packer {
 
  private:
   const Model& model_;
+  uint8_t* next_;
   ThreadPool& pool_;
 };
 
@@ -76,7 +79,8 @@ Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool)
   const int layers = options.last_layer - options.first_layer;
   StageWeights weights;
   weights.layers.resize(static_cast<size_t>(layers));
-  Packer packer(options, pool);
+  MKM_ASSIGN_OR_RETURN(weights.storage, Buffer::allocate(weight_bytes(options)));
+  Packer packer(options, weights.storage.as<uint8_t>(), pool);
   for (int i = 0; i < layers; ++i) {
     MKM_RETURN_IF_ERROR(
         load_layer(spec.layers[options.first_layer + i], packer, weights.ropes, weights.layers[i]));

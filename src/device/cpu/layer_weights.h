@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "device/cpu/memory.h"
 #include "device/cpu/packed_linear.h"
 #include "device/device.h"
 
@@ -33,6 +34,9 @@ struct LayerWeights {
 };
 
 struct StageWeights {
+  /// Every packed matrix, one after another in the order of use: large pages, and one stream to
+  /// read.
+  Buffer storage;
   std::vector<LayerWeights> layers;
   std::vector<const Rope*> ropes;  ///< the different ones among the layers
   const TensorView* embedding = nullptr;

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "base/checked.h"
+
 namespace mokume {
 namespace {
 
@@ -33,10 +35,11 @@ uint64_t packed_bytes(const TensorView& weight) {
   const auto format = format_of(weight.dtype);
   if (!format) return 0;
   const auto shape = shape_of(weight, *format);
-  return shape.panel_bytes() * static_cast<uint64_t>(shape.panels());
+  return static_cast<uint64_t>(
+      round_up(static_cast<int64_t>(shape.panel_bytes()) * shape.panels(), kernels::kBlock));
 }
 
-Result<PackedLinear> pack_linear(const Linear& linear, ThreadPool& pool) {
+Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadPool& pool) {
   const auto format = format_of(linear.weight.dtype);
   if (!format) {
     return invalid_argument("cpu", "tensor ", linear.weight.name, " has type ",
@@ -45,15 +48,14 @@ Result<PackedLinear> pack_linear(const Linear& linear, ThreadPool& pool) {
   }
   PackedLinear packed;
   packed.matrix = shape_of(linear.weight, *format);
-  MKM_ASSIGN_OR_RETURN(packed.storage, Buffer::allocate(packed_bytes(linear.weight)));
-  packed.matrix.data = packed.storage.as<uint8_t>();
+  packed.matrix.data = storage;
   if (linear.bias) packed.bias = reinterpret_cast<const float*>(linear.bias.data);
   const auto* source = reinterpret_cast<const uint8_t*>(linear.weight.data);
   const size_t source_row = linear.weight.bytes / static_cast<uint64_t>(linear.weight.rows());
   pool.run(packed.matrix.panels(), 4, [&](int begin, int end) {
     for (int p = begin; p < end; ++p) {
       kernels::pack_panel(packed.matrix, p, source, source_row,
-                          packed.storage.as<uint8_t>() + p * packed.matrix.panel_bytes());
+                          storage + p * packed.matrix.panel_bytes());
     }
   });
   return packed;

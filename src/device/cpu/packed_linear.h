@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/status.h"
-#include "device/cpu/memory.h"
 #include "device/cpu/thread_pool.h"
 #include "kernels/cpu/packed.h"
 #include "model/model_spec.h"
@@ -12,12 +11,12 @@ namespace mokume {
 struct PackedLinear {
   kernels::PackedMatrix matrix;
   const float* bias = nullptr;  ///< in the checkpoint's mapping; null: none
-  Buffer storage;
 };
 
-/// Bytes that packing takes; 0 for a type the kernels do not know.
+/// Bytes that packing takes, a multiple of 64; 0 for a type the kernels do not know.
 uint64_t packed_bytes(const TensorView& weight);
 
-Result<PackedLinear> pack_linear(const Linear& linear, ThreadPool& pool);
+/// Packs into `storage`, 64-byte aligned and packed_bytes() long, which outlives the result.
+Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadPool& pool);
 
 }  // namespace mokume
