@@ -41,13 +41,15 @@ void quantize_rows(const float* x, size_t x_stride, int rows, int columns, int f
                                    : Vec::zero();
       const float amax = largest(max(abs(a), abs(b)));
       const Vec inverse = Vec::set(amax > 0 ? 127.0f / amax : 0.0f);
-      const int total = store_quants(a * inverse, b * inverse,
-                                     out.values + target * out.padded_columns + g * kGroup);
+      const QuantSums sums = store_quants(a * inverse, b * inverse,
+                                          out.values + target * out.padded_columns + g * kGroup);
       const size_t index = target * out.groups() + g;
       const float scale = amax / 127.0f;
       out.scales[index] = scale;
-      out.scaled_sums[index] = scale * static_cast<float>(total);
-      out.negated_sums[index] = -total;
+      out.scaled_sums[index] = scale * static_cast<float>(sums.first + sums.second);
+      out.negated_sums[index] = -(sums.first + sums.second);
+      out.negated_half_sums[2 * index] = -sums.first;
+      out.negated_half_sums[2 * index + 1] = -sums.second;
     }
   }
 }

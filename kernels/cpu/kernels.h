@@ -17,11 +17,12 @@ enum class Isa : uint8_t { kScalar, kAvx2, kAvx512Vnni };
 
 /// Rows of activations rounded to int8, one scale a group of 32: value = scale * quant.
 struct QuantizedRows {
-  int8_t* values = nullptr;         ///< [rows][padded_columns]
-  float* scales = nullptr;          ///< [rows][padded_columns / 32]
-  float* scaled_sums = nullptr;     ///< scale * (sum of the group's quants)
-  int32_t* negated_sums = nullptr;  ///< -(sum of the group's quants)
-  int padded_columns = 0;           ///< K rounded up to 64
+  int8_t* values = nullptr;              ///< [rows][padded_columns]
+  float* scales = nullptr;               ///< [rows][padded_columns / 32]
+  float* scaled_sums = nullptr;          ///< scale * (sum of the group's quants)
+  int32_t* negated_sums = nullptr;       ///< -(sum of the group's quants)
+  int32_t* negated_half_sums = nullptr;  ///< the same of each 16: [rows][padded_columns / 16]
+  int padded_columns = 0;                ///< K rounded up to 64
 
   int groups() const { return padded_columns / kGroup; }
 };
@@ -70,7 +71,7 @@ struct CpuKernels {
   void (*quantize_rows)(const float* x, size_t x_stride, int rows, int columns, int first_row,
                         const QuantizedRows& out);
 
-  /// Panels [panel_begin, panel_end) for all `tokens`; w is Q8_0, Q4_0 or Q4_1.
+  /// Panels [panel_begin, panel_end) for all `tokens`; w is of a quantized format.
   void (*matmul_int8)(const PackedMatrix& w, int panel_begin, int panel_end, const QuantizedRows& x,
                       int tokens, const MatmulOutput& out);
 

@@ -18,6 +18,20 @@ void for_token_tiles(int tokens, const Tile& tile) {
   if constexpr (kTokenTile > 1) rest(rest, std::integral_constant<int, kTokenTile - 1>{});
 }
 
+/// Calls run with the quantized format as an integral constant; not at all for any other format.
+template <typename Run>
+void with_quantized_format(Format format, const Run& run) {
+  const auto try_format = [&]<Format kFormat>(std::integral_constant<Format, kFormat> constant) {
+    if (format == kFormat) run(constant);
+  };
+  try_format(std::integral_constant<Format, Format::kQ8_0>{});
+  try_format(std::integral_constant<Format, Format::kQ4_0>{});
+  try_format(std::integral_constant<Format, Format::kQ4_1>{});
+  try_format(std::integral_constant<Format, Format::kInt8G32>{});
+  try_format(std::integral_constant<Format, Format::kInt8G32Min>{});
+  try_format(std::integral_constant<Format, Format::kInt8G16>{});
+}
+
 /// Writes 16 rows of one token.
 inline void store_rows(const MatmulOutput& out, int token, int row, int rows, Vec value) {
   float* target = out.data + token * out.stride + row;
@@ -29,13 +43,13 @@ inline void store_rows(const MatmulOutput& out, int token, int row, int rows, Ve
   }
 }
 
-/// One group of 32 columns of 16 rows times T tokens, in integers.
+/// One group of columns of 16 rows times T tokens, in integers.
 template <Format kFormat, int T>
 [[gnu::always_inline]] inline void group_products(const uint8_t* quants,
                                                   const int8_t* const (&x)[T], int column,
                                                   Sums (&sums)[T]) {
-  if constexpr (kFormat == Format::kQ8_0) {
-    for (int v = 0; v < 8; ++v) {
+  if constexpr (!has_nibbles(kFormat)) {
+    for (int v = 0; v < group_columns(kFormat) / 4; ++v) {
       const Bytes w = Bytes::load(quants + v * 64);
       for (int t = 0; t < T; ++t) add_products_q8(sums[t], w, x[t] + column + v * 4);
     }
@@ -49,12 +63,23 @@ template <Format kFormat, int T>
   }
 }
 
-/// What the integer sum of a group starts at, so that the weights' zero point is taken back.
+/// What the integer sum of a group of token `token` starts at, so that the weights' zero point is
+/// taken back.
 template <Format kFormat>
-[[gnu::always_inline]] inline Sums group_start(int32_t negated_sum) {
-  if constexpr (kFormat == Format::kQ8_0) return start_q8(negated_sum);
+[[gnu::always_inline]] inline Sums group_start(const QuantizedRows& x, int token, int group) {
+  if constexpr (kFormat == Format::kQ4_1) return Sums::zero();
+  constexpr int kShare = kGroup / group_columns(kFormat);
+  const int32_t* sums = kShare == 1 ? x.negated_sums : x.negated_half_sums;
+  const int32_t negated_sum = sums[static_cast<size_t>(token) * x.groups() * kShare + group];
   if constexpr (kFormat == Format::kQ4_0) return Sums::set_shifted(negated_sum, 3);
-  return Sums::zero();
+  return start_q8(negated_sum);
+}
+
+/// Scales or minimums of 16 rows.
+template <Format kFormat>
+[[gnu::always_inline]] inline Vec load_scales(const uint8_t* p) {
+  if constexpr (has_float_scales(kFormat)) return Vec::load(reinterpret_cast<const float*>(p));
+  return Vec::load_f16(p);
 }
 
 /// One panel times T tokens: groups in order, each dot product exact in integers, then scaled and
@@ -62,36 +87,37 @@ template <Format kFormat>
 template <Format kFormat, int T>
 void int8_tile(const PackedMatrix& w, int panel, const QuantizedRows& x, int token,
                const MatmulOutput& out) {
-  constexpr size_t kScales = kFormat == Format::kQ8_0 ? 1024 : 512;
+  constexpr int kParts = block_groups(kFormat);
+  constexpr int kColumns = group_columns(kFormat);
   const uint8_t* block = w.panel(panel);
-  const int groups = x.groups();
+  const int groups = x.padded_columns / kColumns;
   const int8_t* rows[T];
   for (int t = 0; t < T; ++t)
     rows[t] = x.values + static_cast<size_t>(token + t) * x.padded_columns;
-  const size_t meta = static_cast<size_t>(token) * groups;
 
   Vec total[T];
   for (int t = 0; t < T; ++t) total[t] = Vec::zero();
   for (int g = 0; g < groups; ++g) {
-    const int half = g % 2;
+    const int part = g % kParts;
     Sums sums[T];
+    for (int t = 0; t < T; ++t) sums[t] = group_start<kFormat>(x, token + t, g);
+    group_products<kFormat, T>(block + part * (quants_bytes(kFormat) / kParts), rows, g * kColumns,
+                               sums);
+    const size_t meta = static_cast<size_t>(token) * x.groups() + g * kColumns / kGroup;
+    const Vec d = load_scales<kFormat>(block + quants_bytes(kFormat) + part * scale_bytes(kFormat));
     for (int t = 0; t < T; ++t) {
-      sums[t] = group_start<kFormat>(x.negated_sums[meta + static_cast<size_t>(t) * groups + g]);
-    }
-    group_products<kFormat, T>(block + half * (kScales / 2), rows, g * kGroup, sums);
-    const Vec d = Vec::load_f16(block + kScales + half * 32);
-    for (int t = 0; t < T; ++t) {
-      const size_t index = meta + static_cast<size_t>(t) * groups + g;
+      const size_t index = meta + static_cast<size_t>(t) * x.groups();
       total[t] = fma(to_float(sums[t]), d * Vec::set(x.scales[index]), total[t]);
     }
-    if constexpr (kFormat == Format::kQ4_1) {
-      const Vec m = Vec::load_f16(block + kScales + 64 + half * 32);
+    if constexpr (has_minimums(kFormat)) {
+      const Vec m =
+          load_scales<kFormat>(block + minimums_at(kFormat) + part * scale_bytes(kFormat));
       for (int t = 0; t < T; ++t) {
-        const size_t index = meta + static_cast<size_t>(t) * groups + g;
+        const size_t index = meta + static_cast<size_t>(t) * x.groups();
         total[t] = fma(m, Vec::set(x.scaled_sums[index]), total[t]);
       }
     }
-    if (half == 1) block += block_bytes(kFormat);
+    if (part == kParts - 1) block += block_bytes(kFormat);
   }
   for (int t = 0; t < T; ++t) store_rows(out, token + t, panel * kPanelRows, w.rows, total[t]);
 }
@@ -108,16 +134,10 @@ void int8_panels(const PackedMatrix& w, int begin, int end, const QuantizedRows&
 
 void matmul_int8(const PackedMatrix& w, int panel_begin, int panel_end, const QuantizedRows& x,
                  int tokens, const MatmulOutput& out) {
-  switch (w.format) {
-    case Format::kQ8_0:
-      return int8_panels<Format::kQ8_0>(w, panel_begin, panel_end, x, tokens, out);
-    case Format::kQ4_0:
-      return int8_panels<Format::kQ4_0>(w, panel_begin, panel_end, x, tokens, out);
-    case Format::kQ4_1:
-      return int8_panels<Format::kQ4_1>(w, panel_begin, panel_end, x, tokens, out);
-    default:
-      return;
-  }
+  const auto run = [&]<Format kFormat>(std::integral_constant<Format, kFormat>) {
+    int8_panels<kFormat>(w, panel_begin, panel_end, x, tokens, out);
+  };
+  with_quantized_format(w.format, run);
 }
 
 // ---- float activations ----
@@ -146,25 +166,27 @@ struct FloatSums {
 /// Dequantizes a block of 64 columns to floats, [64][16]; columns past the matrix's are 0.
 template <Format kFormat>
 void widen_block(const uint8_t* block, float* out) {
-  constexpr size_t kScales = kFormat == Format::kQ8_0 ? 1024 : 512;
-  for (int g = 0; g < 2; ++g) {
-    const Vec d = Vec::load_f16(block + kScales + g * 32);
-    const Vec m =
-        kFormat == Format::kQ4_1 ? Vec::load_f16(block + kScales + 64 + g * 32) : Vec::zero();
-    const float zero = kFormat == Format::kQ8_0 ? 128.0f : kFormat == Format::kQ4_0 ? 8.0f : 0.0f;
+  constexpr float kZero = !has_nibbles(kFormat) ? 128.0f : kFormat == Format::kQ4_0 ? 8.0f : 0.0f;
+  constexpr int kColumns = group_columns(kFormat);
+  for (int g = 0; g < block_groups(kFormat); ++g) {
+    const Vec d = load_scales<kFormat>(block + quants_bytes(kFormat) + g * scale_bytes(kFormat));
+    Vec m = Vec::zero();
+    if constexpr (has_minimums(kFormat))
+      m = load_scales<kFormat>(block + minimums_at(kFormat) + g * scale_bytes(kFormat));
     const auto write = [&](Bytes quants, int column) {
       for (int i = 0; i < 4; ++i) {
-        fma(byte_to_float(quants, i) - Vec::set(zero), d, m)
-            .store(out + (g * kGroup + column + i) * kPanelRows);
+        fma(byte_to_float(quants, i) - Vec::set(kZero), d, m)
+            .store(out + (g * kColumns + column + i) * kPanelRows);
       }
     };
-    if constexpr (kFormat == Format::kQ8_0) {
-      for (int v = 0; v < 8; ++v) write(Bytes::load(block + g * 512 + v * 64), v * 4);
+    const uint8_t* quants = block + g * (quants_bytes(kFormat) / block_groups(kFormat));
+    if constexpr (!has_nibbles(kFormat)) {
+      for (int v = 0; v < kColumns / 4; ++v) write(Bytes::load(quants + v * 64), v * 4);
     } else {
       for (int v = 0; v < 4; ++v) {
-        const Bytes quants = Bytes::load(block + g * 256 + v * 64);
-        write(low_nibbles(quants), v * 4);
-        write(high_nibbles(quants), 16 + v * 4);
+        const Bytes pairs = Bytes::load(quants + v * 64);
+        write(low_nibbles(pairs), v * 4);
+        write(high_nibbles(pairs), 16 + v * 4);
       }
     }
   }
@@ -220,11 +242,7 @@ void matmul_f32(const PackedMatrix& w, int panel_begin, int panel_end, const flo
       return run(std::integral_constant<Format, Format::kF16>{});
     case Format::kBF16:
       return run(std::integral_constant<Format, Format::kBF16>{});
-    case Format::kQ8_0:
-      return run(std::integral_constant<Format, Format::kQ8_0>{});
-    case Format::kQ4_0:
-      return run(std::integral_constant<Format, Format::kQ4_0>{});
-    case Format::kQ4_1:
-      return run(std::integral_constant<Format, Format::kQ4_1>{});
+    default:
+      return with_quantized_format(w.format, run);
   }
 }

@@ -8,10 +8,8 @@
 namespace mokume::kernels {
 namespace {
 
-// Offsets of a row's parts in a quantized block: 4 bytes of vector `v`, and the scale of a group.
+// Offset of a row's 4 bytes of vector `v` in a quantized block.
 constexpr size_t vector_at(int v, int row) { return static_cast<size_t>(v) * 64 + row * 4; }
-
-constexpr size_t scales_at(Format format) { return format == Format::kQ8_0 ? 1024 : 512; }
 
 // ggml's blocks of 32 values: a header of f16 scale (and minimum), then the quants.
 constexpr size_t source_block_bytes(Format format) {
@@ -19,7 +17,7 @@ constexpr size_t source_block_bytes(Format format) {
 }
 
 void pack_group(Format format, const uint8_t* source, int row, int group, uint8_t* block) {
-  const size_t scale = scales_at(format) + (group * kPanelRows + row) * 2;
+  const size_t scale = quants_bytes(format) + (group * kPanelRows + row) * 2;
   std::memcpy(block + scale, source, 2);
   const uint8_t* quants = source + 2;
   if (format == Format::kQ4_1) {
@@ -72,36 +70,53 @@ void pack_panel(const PackedMatrix& shape, int index, const uint8_t* source, siz
   }
 }
 
+namespace {
+
+float float_value(const PackedMatrix& matrix, const uint8_t* panel, int r, int column) {
+  const size_t element = static_cast<size_t>(column) * kPanelRows + r;
+  if (matrix.format == Format::kF32) {
+    float value;
+    std::memcpy(&value, panel + element * 4, 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, panel + element * 2, 2);
+  return matrix.format == Format::kF16 ? half_to_float(bits) : bfloat16_to_float(bits);
+}
+
+/// Entry `index` of a block's scales or minimums.
+float scale_value(Format format, const uint8_t* scales, int index) {
+  if (has_float_scales(format)) {
+    float value;
+    std::memcpy(&value, scales + index * 4, 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, scales + index * 2, 2);
+  return half_to_float(bits);
+}
+
+int quant_value(Format format, const uint8_t* block, int r, int column) {
+  if (!has_nibbles(format)) return block[vector_at(column / 4, r) + column % 4] - 128;
+  const int group = column / kGroup, i = column % kGroup;
+  const uint8_t byte = block[vector_at(group * 4 + i % 16 / 4, r) + i % 4];
+  const int nibble = i < 16 ? byte & 15 : byte >> 4;
+  return format == Format::kQ4_0 ? nibble - 8 : nibble;
+}
+
+}  // namespace
+
 float packed_value(const PackedMatrix& matrix, int row, int column) {
+  const Format format = matrix.format;
   const uint8_t* panel = matrix.panel(row / kPanelRows);
   const int r = row % kPanelRows;
-  if (!is_quantized(matrix.format)) {
-    const size_t element = static_cast<size_t>(column) * kPanelRows + r;
-    if (matrix.format == Format::kF32) {
-      float value;
-      std::memcpy(&value, panel + element * 4, 4);
-      return value;
-    }
-    uint16_t bits;
-    std::memcpy(&bits, panel + element * 2, 2);
-    return matrix.format == Format::kF16 ? half_to_float(bits) : bfloat16_to_float(bits);
-  }
-  const uint8_t* block = panel + static_cast<size_t>(column / kBlock) * block_bytes(matrix.format);
-  const int group = column % kBlock / kGroup;
-  const int i = column % kGroup;
-  uint16_t scale_bits;
-  const size_t scale = scales_at(matrix.format) + (group * kPanelRows + r) * 2;
-  std::memcpy(&scale_bits, block + scale, 2);
-  const float d = half_to_float(scale_bits);
-  if (matrix.format == Format::kQ8_0) {
-    return d * static_cast<float>(block[vector_at(group * 8 + i / 4, r) + i % 4] - 128);
-  }
-  const uint8_t byte = block[vector_at(group * 4 + i % 16 / 4, r) + i % 4];
-  const int q = i < 16 ? byte & 15 : byte >> 4;
-  if (matrix.format == Format::kQ4_0) return d * static_cast<float>(q - 8);
-  uint16_t min_bits;
-  std::memcpy(&min_bits, block + scale + 64, 2);
-  return d * static_cast<float>(q) + half_to_float(min_bits);
+  if (!is_quantized(format)) return float_value(matrix, panel, r, column);
+  const uint8_t* block = panel + static_cast<size_t>(column / kBlock) * block_bytes(format);
+  const int scale = column % kBlock / group_columns(format) * kPanelRows + r;
+  const float q = static_cast<float>(quant_value(format, block, r, column % kBlock));
+  const float value = scale_value(format, block + quants_bytes(format), scale) * q;
+  if (!has_minimums(format)) return value;
+  return value + scale_value(format, block + minimums_at(format), scale);
 }
 
 }  // namespace mokume::kernels

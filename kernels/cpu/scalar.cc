@@ -24,17 +24,20 @@ void quantize_rows(const float* x, size_t x_stride, int rows, int columns, int f
       for (int k = begin; k < end; ++k) largest = std::max(largest, std::fabs(row[k]));
       const float scale = largest / 127.0f;
       const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-      int sum = 0;
+      int halves[2] = {0, 0};
       for (int k = begin; k < begin + kGroup; ++k) {
         const float scaled = k < end ? row[k] * inverse : 0.0f;
         const int quant = std::isnan(scaled) ? 0 : static_cast<int>(std::nearbyint(scaled));
         quants[k - begin] = static_cast<int8_t>(std::clamp(quant, -127, 127));
-        sum += quants[k - begin];
+        halves[(k - begin) / 16] += quants[k - begin];
       }
+      const int sum = halves[0] + halves[1];
       const size_t index = target * out.groups() + g;
       out.scales[index] = scale;
       out.scaled_sums[index] = scale * static_cast<float>(sum);
       out.negated_sums[index] = -sum;
+      out.negated_half_sums[2 * index] = -halves[0];
+      out.negated_half_sums[2 * index + 1] = -halves[1];
     }
   }
 }

@@ -166,7 +166,7 @@ inline void add_products(Sums& s, Bytes weight, const int8_t* activation) {
   s.hi = add_pairs(s.hi, _mm256_maddubs_epi16(weight.hi, a));
 }
 
-// Q8_0 weights are stored as value + 128: made signed again here, then |w| * (a with w's sign).
+// Int8 weights are stored as value + 128: made signed again here, then |w| * (a with w's sign).
 inline Sums start_q8(int32_t) { return Sums::zero(); }
 inline void add_products_q8(Sums& s, Bytes weight, const int8_t* activation) {
   const __m256i a = broadcast(activation);
@@ -178,8 +178,13 @@ inline void add_products_q8(Sums& s, Bytes weight, const int8_t* activation) {
   s.hi = add_pairs(s.hi, products(weight.hi));
 }
 
-/// Rounds 32 floats, already within [-127, 127], to int8; returns their sum. NaN becomes 0.
-inline int store_quants(Vec a, Vec b, int8_t* out) {
+/// Sums of the two halves of 32 quants.
+struct QuantSums {
+  int first, second;
+};
+
+/// Rounds 32 floats, already within [-127, 127], to int8. NaN becomes 0.
+inline QuantSums store_quants(Vec a, Vec b, int8_t* out) {
   const auto convert = [](__m256 x) {
     const __m256 ordered = _mm256_cmp_ps(x, x, _CMP_ORD_Q);
     return _mm256_cvtps_epi32(_mm256_and_ps(x, ordered));
@@ -189,10 +194,12 @@ inline int store_quants(Vec a, Vec b, int8_t* out) {
   const __m256i ordered =
       _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), ordered);
-  const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(q0, q1), _mm256_add_epi32(q2, q3));
-  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+  const auto sum = [](__m256i eight) {
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+  };
+  return {sum(_mm256_add_epi32(q0, q1)), sum(_mm256_add_epi32(q2, q3))};
 }
 
 }  // namespace mokume::kernels::avx2

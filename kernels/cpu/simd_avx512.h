@@ -87,14 +87,19 @@ inline void add_products(Sums& s, Bytes weight, const int8_t* activation) {
       : "v"(weight.v), "m"(*reinterpret_cast<const Quad*>(activation)));
 }
 
-// Q8_0 weights are stored as value + 128, which the start value takes back.
+// Int8 weights are stored as value + 128, which the start value takes back.
 inline Sums start_q8(int32_t negated_sum) { return Sums::set_shifted(negated_sum, 7); }
 inline void add_products_q8(Sums& s, Bytes weight, const int8_t* activation) {
   add_products(s, weight, activation);
 }
 
-/// Rounds 32 floats, already within [-127, 127], to int8; returns their sum. NaN becomes 0.
-inline int store_quants(Vec a, Vec b, int8_t* out) {
+/// Sums of the two halves of 32 quants.
+struct QuantSums {
+  int first, second;
+};
+
+/// Rounds 32 floats, already within [-127, 127], to int8. NaN becomes 0.
+inline QuantSums store_quants(Vec a, Vec b, int8_t* out) {
   const auto convert = [](Vec x) {
     const __mmask16 ordered = _mm512_cmp_ps_mask(x.v, x.v, _CMP_ORD_Q);
     return _mm512_maskz_cvtps_epi32(ordered, x.v);
@@ -102,7 +107,7 @@ inline int store_quants(Vec a, Vec b, int8_t* out) {
   const __m512i qa = convert(a), qb = convert(b);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(qa));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), _mm512_cvtsepi32_epi8(qb));
-  return _mm512_reduce_add_epi32(_mm512_add_epi32(qa, qb));
+  return {_mm512_reduce_add_epi32(qa), _mm512_reduce_add_epi32(qb)};
 }
 
 }  // namespace mokume::kernels::avx512_vnni

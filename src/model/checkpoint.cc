@@ -1,6 +1,8 @@
 #include "model/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
 namespace mokume {
 namespace {
@@ -56,7 +58,23 @@ Result<Linear> Checkpoint::linear(std::string_view name, int64_t outputs, int64_
   if (has_tensor(bias)) {
     MKM_ASSIGN_OR_RETURN(linear.bias, vector(bias, outputs));
   }
+  if (linear.weight.dtype != DType::kNVFP4) return linear;
+  const std::string scale = str_cat(name, ".scale");
+  if (has_tensor(scale)) {
+    MKM_ASSIGN_OR_RETURN(linear.scale, tensor_scale(scale));
+  }
+  // Of the activations, for hardware that multiplies in FP4: checked, but not used.
+  const std::string input_scale = str_cat(name, ".input_scale");
+  if (has_tensor(input_scale)) MKM_RETURN_IF_ERROR(tensor_scale(input_scale).status());
   return linear;
+}
+
+Result<float> Checkpoint::tensor_scale(std::string_view name) {
+  MKM_ASSIGN_OR_RETURN(const TensorView view, vector(name, 1));
+  float scale;
+  std::memcpy(&scale, view.data, sizeof(scale));
+  if (std::isfinite(scale) && scale > 0) return scale;
+  return error("tensor ", name, " is ", scale, "; must be finite and above 0");
 }
 
 Result<RmsNorm> Checkpoint::norm(std::string_view name, int64_t size, double epsilon) {

@@ -36,7 +36,8 @@ class Checkpoint {
   Result<TensorView> tensor(std::string_view name, std::initializer_list<int64_t> shape);
   /// F32 [size].
   Result<TensorView> vector(std::string_view name, int64_t size);
-  /// "<name>.weight" [outputs, inputs] with "<name>.bias" F32 [outputs] if there is one.
+  /// "<name>.weight" [outputs, inputs] with "<name>.bias" F32 [outputs] if there is one, and for
+  /// NVFP4 "<name>.scale" F32 [1].
   Result<Linear> linear(std::string_view name, int64_t outputs, int64_t inputs);
   /// "<name>.weight" F32 [size].
   Result<RmsNorm> norm(std::string_view name, int64_t size, double epsilon);
@@ -52,6 +53,8 @@ class Checkpoint {
   }
 
  private:
+  /// The value of an F32 [1], finite and positive.
+  Result<float> tensor_scale(std::string_view name);
   std::string key(std::string_view name) const { return str_cat(architecture_, ".", name); }
 
   const GgufFile& file_;

@@ -15,10 +15,11 @@
 
 namespace mokume {
 
-/// y = W x (+ b); weight [N, K], bias F32 [N] or empty.
+/// y = scale * W x (+ b); weight [N, K], bias F32 [N] or empty.
 struct Linear {
   TensorView weight;
   TensorView bias;
+  float scale = 1;  ///< of the whole tensor, finite and positive; other than 1 for NVFP4 only
 };
 
 /// y = x * rsqrt(mean(x^2) + epsilon) * w; weight F32 [K].

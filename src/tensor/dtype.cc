@@ -9,10 +9,13 @@ namespace {
 
 // In the order of DType.
 constexpr std::array kTypes = {
-    DTypeInfo{"F32", 1, 4},    DTypeInfo{"F16", 1, 2},    DTypeInfo{"BF16", 1, 2},
-    DTypeInfo{"Q8_0", 32, 34}, DTypeInfo{"Q4_0", 32, 18}, DTypeInfo{"Q4_1", 32, 20},
+    DTypeInfo{"F32", 1, 4},      DTypeInfo{"F16", 1, 2},      DTypeInfo{"BF16", 1, 2},
+    DTypeInfo{"Q8_0", 32, 34},   DTypeInfo{"Q4_0", 32, 18},   DTypeInfo{"Q4_1", 32, 20},
+    DTypeInfo{"Q5_0", 32, 22},   DTypeInfo{"Q5_1", 32, 24},   DTypeInfo{"Q4_K", 256, 144},
+    DTypeInfo{"Q5_K", 256, 176}, DTypeInfo{"Q6_K", 256, 210}, DTypeInfo{"IQ4_NL", 32, 18},
+    DTypeInfo{"MXFP4", 32, 17},  DTypeInfo{"NVFP4", 64, 36},
 };
-static_assert(kTypes.size() == static_cast<size_t>(DType::kQ4_1) + 1);
+static_assert(kTypes.size() == static_cast<size_t>(DType::kNVFP4) + 1);
 
 }  // namespace
 

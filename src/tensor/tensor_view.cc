@@ -1,61 +1,10 @@
 #include "tensor/tensor_view.h"
 
 #include <cassert>
-#include <cstring>
 
-#include "tensor/half.h"
+#include "tensor/dequantize_block.h"
 
 namespace mokume {
-namespace {
-
-template <typename T>
-T load(const std::byte* from) {
-  T value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
-
-float load_half(const std::byte* from) { return half_to_float(load<uint16_t>(from)); }
-
-void dequantize_block(DType type, const std::byte* block, float* out) {
-  switch (type) {
-    case DType::kF32:
-      *out = load<float>(block);
-      return;
-    case DType::kF16:
-      *out = load_half(block);
-      return;
-    case DType::kBF16:
-      *out = bfloat16_to_float(load<uint16_t>(block));
-      return;
-    case DType::kQ8_0: {
-      const float d = load_half(block);
-      for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(load<int8_t>(block + 2 + j));
-      return;
-    }
-    case DType::kQ4_0: {
-      const float d = load_half(block);
-      for (int j = 0; j < 16; ++j) {
-        const int quants = load<uint8_t>(block + 2 + j);
-        out[j] = d * static_cast<float>((quants & 15) - 8);
-        out[j + 16] = d * static_cast<float>((quants >> 4) - 8);
-      }
-      return;
-    }
-    case DType::kQ4_1: {
-      const float d = load_half(block);
-      const float m = load_half(block + 2);
-      for (int j = 0; j < 16; ++j) {
-        const int quants = load<uint8_t>(block + 4 + j);
-        out[j] = d * static_cast<float>(quants & 15) + m;
-        out[j + 16] = d * static_cast<float>(quants >> 4) + m;
-      }
-      return;
-    }
-  }
-}
-
-}  // namespace
 
 int64_t TensorView::rows() const {
   int64_t rows = 1;

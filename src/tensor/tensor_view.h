@@ -30,8 +30,8 @@ struct TensorView {
 /// "[49152, 576] Q8_0"
 std::string to_string(const TensorView& tensor);
 
-/// Writes row `row`, in [0, rows()), as float32: exactly, but for Q4_1, whose q*d+m rounds once.
-/// `out` holds columns() values.
+/// Writes row `row`, in [0, rows()), as float32: exactly, but that types with a
+/// minimum (Q4_1, Q5_1, Q4_K, Q5_K) round once in adding it. `out` holds columns() values.
 void dequantize_row(const TensorView& tensor, int64_t row, std::span<float> out);
 
 }  // namespace mokume

@@ -13,8 +13,11 @@ struct GgmlType {
 };
 
 constexpr std::array kKnown = {
-    GgmlType{0, DType::kF32},  GgmlType{1, DType::kF16},  GgmlType{2, DType::kQ4_0},
-    GgmlType{3, DType::kQ4_1}, GgmlType{8, DType::kQ8_0}, GgmlType{30, DType::kBF16},
+    GgmlType{0, DType::kF32},    GgmlType{1, DType::kF16},     GgmlType{2, DType::kQ4_0},
+    GgmlType{3, DType::kQ4_1},   GgmlType{6, DType::kQ5_0},    GgmlType{7, DType::kQ5_1},
+    GgmlType{8, DType::kQ8_0},   GgmlType{12, DType::kQ4_K},   GgmlType{13, DType::kQ5_K},
+    GgmlType{14, DType::kQ6_K},  GgmlType{20, DType::kIQ4_NL}, GgmlType{30, DType::kBF16},
+    GgmlType{39, DType::kMXFP4}, GgmlType{40, DType::kNVFP4},
 };
 
 // By number; 4 and 5, 31 to 33 and 36 to 38 were taken out of the format again.

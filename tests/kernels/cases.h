@@ -10,6 +10,7 @@
 
 #include "kernels/common/half.h"
 #include "kernels/cpu/kernels.h"
+#include "tests/kernels/weight_types.h"
 
 namespace mokume::kernels {
 
@@ -38,32 +39,41 @@ struct SourceMatrix {
   size_t row_bytes = 0;
 };
 
-inline SourceMatrix random_matrix(Format format, int rows, int columns, uint32_t seed) {
+/// Moderate scales for one block.
+inline void randomize_scales(const WeightType& type, std::mt19937& random, uint8_t* block) {
+  std::normal_distribution<float> scales(0, 0.01f);
+  const auto write = [&](size_t at) {
+    const uint16_t half = float_to_half(scales(random));
+    std::memcpy(block + at, &half, 2);
+  };
+  if (type.block == BlockType::kMXFP4) {
+    block[0] = static_cast<uint8_t>(115 + random() % 8);
+  } else if (type.block == BlockType::kQ6_K) {
+    write(208);
+  } else if (type.block != BlockType::kNVFP4) {
+    write(0);
+    if (has_minimums(type.format)) write(2);
+  }
+}
+
+inline SourceMatrix random_matrix(const WeightType& type, int rows, int columns, uint32_t seed) {
   std::mt19937 random(seed);
-  const size_t groups = static_cast<size_t>(columns) / kGroup;
-  const size_t element = format == Format::kF32 ? 4 : 2;
-  const size_t block = format == Format::kQ8_0 ? 34 : format == Format::kQ4_0 ? 18 : 20;
   SourceMatrix m;
-  m.row_bytes = is_quantized(format) ? groups * block : columns * element;
+  m.row_bytes = static_cast<size_t>(columns / type.columns) * type.bytes;
   m.bytes.resize(m.row_bytes * rows);
-  if (is_quantized(format)) {
+  if (is_quantized(type.format)) {
     for (auto& b : m.bytes) b = static_cast<uint8_t>(random());
-    std::normal_distribution<float> scales(0, 0.01f);
-    for (size_t at = 0; at < m.bytes.size(); at += block) {
-      for (size_t i = 0; i < (format == Format::kQ4_1 ? 2u : 1u); ++i) {
-        const uint16_t half = float_to_half(scales(random));
-        std::memcpy(&m.bytes[at + 2 * i], &half, 2);
-      }
-    }
+    for (size_t at = 0; at < m.bytes.size(); at += type.bytes)
+      randomize_scales(type, random, &m.bytes[at]);
     return m;
   }
   const auto values = random_floats(static_cast<size_t>(rows) * columns, seed);
   for (size_t i = 0; i < values.size(); ++i) {
-    if (format == Format::kF32) std::memcpy(&m.bytes[i * 4], &values[i], 4);
+    if (type.format == Format::kF32) std::memcpy(&m.bytes[i * 4], &values[i], 4);
     const uint32_t bits = std::bit_cast<uint32_t>(values[i]);
     const uint16_t half =
-        format == Format::kF16 ? float_to_half(values[i]) : static_cast<uint16_t>(bits >> 16);
-    if (format != Format::kF32) std::memcpy(&m.bytes[i * 2], &half, 2);
+        type.format == Format::kF16 ? float_to_half(values[i]) : static_cast<uint16_t>(bits >> 16);
+    if (type.format != Format::kF32) std::memcpy(&m.bytes[i * 2], &half, 2);
   }
   return m;
 }
@@ -71,13 +81,19 @@ inline SourceMatrix random_matrix(Format format, int rows, int columns, uint32_t
 struct Packed {
   PackedMatrix matrix;
   Aligned<uint8_t> storage;
-  Packed(Format format, int rows, int columns, const SourceMatrix& source)
-      : matrix{format, nullptr, rows, columns},
+  Packed(const WeightType& type, int rows, int columns, const SourceMatrix& source,
+         float tensor_scale = 1)
+      : matrix{type.format, nullptr, rows, columns},
         storage(matrix.panel_bytes() * static_cast<size_t>(matrix.panels())) {
     matrix.data = storage.data;
     for (int p = 0; p < matrix.panels(); ++p) {
-      pack_panel(matrix, p, source.bytes.data(), source.row_bytes,
-                 storage.data + p * matrix.panel_bytes());
+      uint8_t* panel = storage.data + p * matrix.panel_bytes();
+      if (type.block) {
+        pack_block_panel(matrix, p, *type.block, source.bytes.data(), source.row_bytes,
+                         tensor_scale, panel);
+      } else {
+        pack_panel(matrix, p, source.bytes.data(), source.row_bytes, panel);
+      }
     }
   }
 };
@@ -86,7 +102,7 @@ struct Packed {
 struct QuantizedStorage {
   std::vector<int8_t> values;
   std::vector<float> scales, scaled_sums;
-  std::vector<int32_t> negated_sums;
+  std::vector<int32_t> negated_sums, negated_half_sums;
   QuantizedRows rows;
   QuantizedStorage(int count, int columns) {
     const int padded = (columns + kBlock - 1) / kBlock * kBlock;
@@ -95,7 +111,13 @@ struct QuantizedStorage {
     scales.resize(groups);
     scaled_sums.resize(groups);
     negated_sums.resize(groups);
-    rows = {values.data(), scales.data(), scaled_sums.data(), negated_sums.data(), padded};
+    negated_half_sums.resize(2 * groups);
+    rows = {values.data(),
+            scales.data(),
+            scaled_sums.data(),
+            negated_sums.data(),
+            negated_half_sums.data(),
+            padded};
   }
 };
 

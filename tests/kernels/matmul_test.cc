@@ -8,20 +8,14 @@ namespace {
 
 struct Case {
   Isa isa;
-  Format format;
+  WeightType type;
 };
-
-const char* format_name(Format f) {
-  constexpr const char* kNames[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"};
-  return kNames[static_cast<int>(f)];
-}
 
 std::vector<Case> cases_of(bool only_quantized) {
   std::vector<Case> cases;
   for (Isa isa : machine_isas()) {
-    for (Format f :
-         {Format::kF32, Format::kF16, Format::kBF16, Format::kQ8_0, Format::kQ4_0, Format::kQ4_1}) {
-      if (is_quantized(f) || !only_quantized) cases.push_back({isa, f});
+    for (const WeightType& type : kWeightTypes) {
+      if (is_quantized(type.format) || !only_quantized) cases.push_back({isa, type});
     }
   }
   return cases;
@@ -30,15 +24,17 @@ std::vector<Case> cases_of(bool only_quantized) {
 class Matmul : public testing::TestWithParam<Case> {
  protected:
   const CpuKernels& kernels = *cpu_kernels(GetParam().isa);
-  const Format format = GetParam().format;
+  const WeightType type = GetParam().type;
 
   std::vector<int> column_counts() const {
-    return is_quantized(format) ? std::vector{32, 64, 96, 576} : std::vector{1, 2, 31, 64, 257};
+    if (type.columns == 256) return {256, 512, 768};
+    if (type.columns == 64) return {64, 128, 576};
+    return type.columns == 32 ? std::vector{32, 64, 96, 576} : std::vector{1, 2, 31, 64, 257};
   }
 };
 
 std::string case_name(const testing::TestParamInfo<Case>& test) {
-  return isa_name(test.param.isa) + "_" + format_name(test.param.format);
+  return isa_name(test.param.isa) + "_" + test.param.type.name;
 }
 
 class QuantizedMatmul : public Matmul {};
@@ -59,37 +55,40 @@ double weight_of(const PackedMatrix& w, const float* x, int n) {
 // The packed layout holds what the file's layout says, by an independent reading of the latter.
 TEST_P(Matmul, PackingKeepsEveryValue) {
   for (int columns : column_counts()) {
-    const SourceMatrix source = random_matrix(format, 19, columns, 5);
-    const Packed packed(format, 19, columns, source);
+    const SourceMatrix source = random_matrix(type, 19, columns, 5);
+    const Packed packed(type, 19, columns, source);
     for (int n = 0; n < 19; ++n) {
       const uint8_t* row = source.bytes.data() + n * source.row_bytes;
       for (int k = 0; k < columns; ++k) {
-        float expected = 0;
-        if (!is_quantized(format)) {
-          const size_t size = format == Format::kF32 ? 4 : 2;
-          uint32_t bits = 0;
-          std::memcpy(&bits, row + k * size, size);
-          expected = format == Format::kF32   ? std::bit_cast<float>(bits)
-                     : format == Format::kF16 ? half_to_float(static_cast<uint16_t>(bits))
-                                              : bfloat16_to_float(static_cast<uint16_t>(bits));
-        } else {
-          const size_t size = format == Format::kQ8_0 ? 34 : format == Format::kQ4_0 ? 18 : 20;
-          const uint8_t* block = row + k / 32 * size;
-          uint16_t d, m = 0;
-          std::memcpy(&d, block, 2);
-          if (format == Format::kQ4_1) std::memcpy(&m, block + 2, 2);
-          const uint8_t* q = block + (format == Format::kQ4_1 ? 4 : 2);
-          const int i = k % 32;
-          const int nibble = i < 16 ? q[i % 16] & 15 : q[i % 16] >> 4;
-          expected = format == Format::kQ8_0 ? half_to_float(d) * static_cast<int8_t>(q[i])
-                     : format == Format::kQ4_0
-                         ? half_to_float(d) * static_cast<float>(nibble - 8)
-                         : half_to_float(d) * static_cast<float>(nibble) + half_to_float(m);
-        }
-        ASSERT_EQ(packed_value(packed.matrix, n, k), expected)
+        ASSERT_EQ(packed_value(packed.matrix, n, k), source_value(type, row, k))
             << n << ", " << k << " of " << columns;
       }
     }
+  }
+}
+
+// The scale of a whole tensor: a power of two, so that nothing is rounded.
+TEST(BlockTypes, ATensorScaleMultipliesEveryValue) {
+  for (const WeightType& type : kWeightTypes) {
+    if (!type.block) continue;
+    const SourceMatrix source = random_matrix(type, 19, 256, 5);
+    const Packed packed(type, 19, 256, source, 0.25f);
+    for (int n = 0; n < 19; ++n) {
+      const uint8_t* row = source.bytes.data() + n * source.row_bytes;
+      for (int k = 0; k < 256; ++k) {
+        ASSERT_EQ(packed_value(packed.matrix, n, k), 0.25f * source_value(type, row, k))
+            << type.name << " " << n << ", " << k;
+      }
+    }
+  }
+}
+
+TEST(BlockTypes, SayTheirLayout) {
+  for (const WeightType& type : kWeightTypes) {
+    if (!type.block) continue;
+    EXPECT_EQ(packed_format(*type.block), type.format) << type.name;
+    EXPECT_EQ(source_block_columns(*type.block), type.columns) << type.name;
+    EXPECT_EQ(source_block_bytes(*type.block), type.bytes) << type.name;
   }
 }
 
@@ -97,8 +96,7 @@ TEST_P(Matmul, FloatActivationsMatchTheScalarReference) {
   const CpuKernels& reference = *cpu_kernels(Isa::kScalar);
   for (int rows : kRows) {
     for (int columns : column_counts()) {
-      const Packed w(format, rows, columns,
-                     random_matrix(format, rows, columns, rows * 7 + columns));
+      const Packed w(type, rows, columns, random_matrix(type, rows, columns, rows * 7 + columns));
       for (int tokens : kTokens) {
         const size_t x_stride = columns + 3, out_stride = rows + 5;
         const auto x = random_floats(tokens * x_stride, tokens);
@@ -128,8 +126,7 @@ TEST_P(QuantizedMatmul, Int8ActivationsMatchTheScalarReference) {
   const CpuKernels& reference = *cpu_kernels(Isa::kScalar);
   for (int rows : kRows) {
     for (int columns : column_counts()) {
-      const Packed w(format, rows, columns,
-                     random_matrix(format, rows, columns, rows * 7 + columns));
+      const Packed w(type, rows, columns, random_matrix(type, rows, columns, rows * 7 + columns));
       for (int tokens : kTokens) {
         const size_t out_stride = rows + 5;
         const auto x = random_floats(static_cast<size_t>(tokens) * columns, tokens, 3);
@@ -158,13 +155,13 @@ TEST_P(QuantizedMatmul, Int8ActivationsMatchTheScalarReference) {
 TEST_P(Matmul, AResultDoesNotDependOnTheTokensBesideIt) {
   constexpr int kN = 40, kT = 21;
   const int columns = column_counts().back();
-  const Packed w(format, kN, columns, random_matrix(format, kN, columns, 3));
+  const Packed w(type, kN, columns, random_matrix(type, kN, columns, 3));
   const auto x = random_floats(static_cast<size_t>(kT) * columns, 4);
   QuantizedStorage all(kT, columns), one(1, columns);
   kernels.quantize_rows(x.data(), columns, kT, columns, 0, all.rows);
   std::vector<float> together(kT * kN), alone(kN);
   for (bool int8 : {false, true}) {
-    if (int8 && !is_quantized(format)) continue;
+    if (int8 && !is_quantized(type.format)) continue;
     if (int8) {
       kernels.matmul_int8(w.matrix, 0, w.matrix.panels(), all.rows, kT,
                           {together.data(), kN, false});
@@ -189,19 +186,19 @@ TEST_P(Matmul, AResultDoesNotDependOnTheTokensBesideIt) {
 
 // The largest products: no integer overflow at the extremes of both operands.
 TEST_P(QuantizedMatmul, ExtremeQuantsDoNotOverflow) {
-  constexpr int kColumns = 64;
-  SourceMatrix source = random_matrix(format, 16, kColumns, 1);
-  const size_t block = format == Format::kQ8_0 ? 34 : format == Format::kQ4_0 ? 18 : 20;
-  const size_t header = format == Format::kQ4_1 ? 4 : 2;
+  const int columns = std::max(64, type.columns);
+  SourceMatrix source = random_matrix(type, 16, columns, 1);
   for (int fill : {0x80, 0x7f, 0xff, 0x00}) {
     for (size_t i = 0; i < source.bytes.size(); ++i) {
-      if (i % block >= header) source.bytes[i] = static_cast<uint8_t>(fill);
+      const size_t at = i % type.bytes;
+      if (at < type.header || at >= type.header + type.header_bytes)
+        source.bytes[i] = static_cast<uint8_t>(fill);
     }
-    const Packed w(format, 16, kColumns, source);
+    const Packed w(type, 16, columns, source);
     for (float sign : {1.0f, -1.0f}) {
-      const std::vector<float> x(kColumns, sign * 5);
-      QuantizedStorage quantized(1, kColumns);
-      kernels.quantize_rows(x.data(), kColumns, 1, kColumns, 0, quantized.rows);
+      const std::vector<float> x(columns, sign * 5);
+      QuantizedStorage quantized(1, columns);
+      kernels.quantize_rows(x.data(), columns, 1, columns, 0, quantized.rows);
       std::vector<float> expected(16), actual(16);
       cpu_kernels(Isa::kScalar)
           ->matmul_int8(w.matrix, 0, 1, quantized.rows, 1, {expected.data(), 16, false});

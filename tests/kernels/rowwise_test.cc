@@ -43,6 +43,7 @@ TEST_P(Rowwise, QuantizeRows) {
     EXPECT_EQ(actual.scales, expected.scales) << columns;
     EXPECT_EQ(actual.values, expected.values) << columns;
     EXPECT_EQ(actual.negated_sums, expected.negated_sums) << columns;
+    EXPECT_EQ(actual.negated_half_sums, expected.negated_half_sums) << columns;
     EXPECT_EQ(actual.scaled_sums, expected.scaled_sums) << columns;
   }
 }

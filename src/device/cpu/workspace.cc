@@ -46,18 +46,23 @@ Result<Workspace> Workspace::create(const StageWidths& widths, int max_tokens) {
   space.scales_ = carver.take<float>(tokens * padded / kernels::kGroup);
   space.scaled_sums_ = carver.take<float>(tokens * padded / kernels::kGroup);
   space.negated_sums_ = carver.take<int32_t>(tokens * padded / kernels::kGroup);
+  space.negated_half_sums_ = carver.take<int32_t>(tokens * padded / kernels::kGroup * 2);
   return space;
 }
 
 uint64_t Workspace::bytes(const StageWidths& widths, int max_tokens) {
   const uint64_t padded = static_cast<uint64_t>(round_up(widths.widest_input(), kernels::kBlock));
   const uint64_t floats = widths.hidden + widths.widest_input() + widths.q + 2ull * widths.kv +
-                          2ull * widths.ffn + widths.rope + 3 * padded / kernels::kGroup;
+                          2ull * widths.ffn + widths.rope + 5 * padded / kernels::kGroup;
   return static_cast<uint64_t>(max_tokens) * (floats * 4 + padded) + 16 * 64;
 }
 
 kernels::QuantizedRows Workspace::quantized(int columns) const {
-  return {quants_, scales_, scaled_sums_, negated_sums_,
+  return {quants_,
+          scales_,
+          scaled_sums_,
+          negated_sums_,
+          negated_half_sums_,
           static_cast<int>(round_up(columns, kernels::kBlock))};
 }
 

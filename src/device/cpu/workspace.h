@@ -42,6 +42,7 @@ class Workspace {
   float* scales_ = nullptr;
   float* scaled_sums_ = nullptr;
   int32_t* negated_sums_ = nullptr;
+  int32_t* negated_half_sums_ = nullptr;
 };
 
 }  // namespace mokume

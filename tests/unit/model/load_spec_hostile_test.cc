@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "model/layer_tensors.h"
@@ -53,6 +54,47 @@ TEST(SmallLlama, BiasesAndAHeadOfItsOwn) {
   EXPECT_EQ(layer_tensors(spec->layers[1]).size(), 10u);
   EXPECT_FALSE(spec->tied_head);
   EXPECT_EQ(spec->head.weight.name, "output.weight");
+}
+
+/// blk.0.attn_q as NVFP4 (type 40), with a side tensor `suffix` of one value.
+SmallLlama nvfp4_llama(const char* suffix, float value) {
+  SmallLlama llama;
+  llama.hidden = 64;
+  llama.replaced = "blk.0.attn_q.weight";
+  llama.replaced_dims = {64, 16};
+  llama.replaced_type = 40;
+  std::vector<std::byte> bytes(sizeof(value));
+  std::memcpy(bytes.data(), &value, sizeof(value));
+  llama.builder.tensor(std::string("blk.0.attn_q") + suffix, {1}, 0, bytes);
+  return llama;
+}
+
+TEST(SmallLlama, TheScaleOfAnNvfp4TensorBelongsToIt) {
+  const Result<ModelSpec> spec = load(nvfp4_llama(".scale", 0.125f));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(std::get<Attention>(spec->layers[0].mixer).q.scale, 0.125f);
+  EXPECT_EQ(std::get<Attention>(spec->layers[0].mixer).k.scale, 1.0f);
+  const Result<ModelSpec> input = load(nvfp4_llama(".input_scale", 0.125f));
+  ASSERT_TRUE(input.ok()) << input.status();
+  EXPECT_EQ(std::get<Attention>(input->layers[0].mixer).q.scale, 1.0f);
+}
+
+TEST(SmallLlama, AScaleMustBeFiniteAndPositive) {
+  for (const char* suffix : {".scale", ".input_scale"}) {
+    for (const float wrong : {0.0f, -1.0f, std::numeric_limits<float>::infinity(),
+                              std::numeric_limits<float>::quiet_NaN()}) {
+      const Result<ModelSpec> spec = load(nvfp4_llama(suffix, wrong));
+      ASSERT_FALSE(spec.ok()) << suffix << " " << wrong;
+      EXPECT_THAT(std::string(spec.status().message()),
+                  HasSubstr(std::string("blk.0.attn_q") + suffix));
+    }
+  }
+}
+
+TEST(SmallLlama, OnlyNvfp4HasAScale) {
+  SmallLlama llama = nvfp4_llama(".scale", 1);
+  llama.replaced.clear();
+  EXPECT_FALSE(load(llama).ok());
 }
 
 struct Wrong {

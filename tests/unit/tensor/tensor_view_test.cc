@@ -36,6 +36,9 @@ TEST(DType, RowBytes) {
   EXPECT_EQ(row_bytes(DType::kQ8_0, 64), 68u);
   EXPECT_EQ(row_bytes(DType::kQ4_0, 64), 36u);
   EXPECT_EQ(row_bytes(DType::kQ4_1, 64), 40u);
+  EXPECT_EQ(row_bytes(DType::kQ6_K, 512), 420u);
+  EXPECT_EQ(row_bytes(DType::kQ6_K, 128), std::nullopt);
+  EXPECT_EQ(row_bytes(DType::kNVFP4, 128), 72u);
   EXPECT_EQ(row_bytes(DType::kQ4_1, 48), std::nullopt);
   EXPECT_EQ(row_bytes(DType::kF32, kMax), std::nullopt);
   EXPECT_EQ(row_bytes(DType::kQ8_0, kMax - 31), std::nullopt);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "gguf_builder.h"
 #include "weights/gguf.h"
 
 namespace mokume {
@@ -59,12 +60,13 @@ TEST(GgufFile, ValuesInEveryType) {
 }
 
 TEST(GgufFile, AnUnknownTypeNamesTensorTypeAndTheKnownOnes) {
-  // Its head is stored as Q6_K.
-  const auto file = GgufFile::open(data_file("wide-llama-Q4_1.gguf"));
+  mokume::testing::GgufBuilder builder;
+  builder.tensor("output.weight", {256, 1}, 10, std::vector<std::byte>(84));
+  const auto file = GgufFile::from_bytes(builder.build(), "q2.gguf");
   ASSERT_EQ(file.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(file.status().message()),
-              AllOf(HasSubstr("output.weight"), HasSubstr("14 (Q6_K)"), HasSubstr("Q4_1 (3)"),
-                    HasSubstr("wide-llama-Q4_1.gguf, byte ")));
+              AllOf(HasSubstr("output.weight"), HasSubstr("10 (Q2_K)"), HasSubstr("Q4_1 (3)"),
+                    HasSubstr("NVFP4 (40)"), HasSubstr("q2.gguf, byte ")));
 }
 
 TEST(GgufFile, ReleasedPagesReadTheSameAgain) {

@@ -1,0 +1,152 @@
+// The weight types that the kernel tests go through, with a reading of each file layout that is
+// independent of the packing: element by element.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "kernels/common/half.h"
+#include "kernels/cpu/block_types.h"
+
+namespace mokume::kernels {
+
+struct WeightType {
+  const char* name;
+  Format format;
+  std::optional<BlockType> block;  ///< for the Int8 formats
+  int columns = 1;                 ///< of a block in the file, of `bytes` bytes
+  size_t bytes = 0;
+  size_t header = 0, header_bytes = 0;  ///< where the block's scales are; the rest are quants
+};
+
+inline constexpr WeightType kWeightTypes[] = {
+    {"F32", Format::kF32, {}, 1, 4},
+    {"F16", Format::kF16, {}, 1, 2},
+    {"BF16", Format::kBF16, {}, 1, 2},
+    {"Q8_0", Format::kQ8_0, {}, 32, 34, 0, 2},
+    {"Q4_0", Format::kQ4_0, {}, 32, 18, 0, 2},
+    {"Q4_1", Format::kQ4_1, {}, 32, 20, 0, 4},
+    {"Q5_0", Format::kInt8G32, BlockType::kQ5_0, 32, 22, 0, 2},
+    {"Q5_1", Format::kInt8G32Min, BlockType::kQ5_1, 32, 24, 0, 4},
+    {"Q4_K", Format::kInt8G32Min, BlockType::kQ4_K, 256, 144, 0, 16},
+    {"Q5_K", Format::kInt8G32Min, BlockType::kQ5_K, 256, 176, 0, 16},
+    {"Q6_K", Format::kInt8G16, BlockType::kQ6_K, 256, 210, 192, 18},
+    {"IQ4_NL", Format::kInt8G32, BlockType::kIQ4_NL, 32, 18, 0, 2},
+    {"MXFP4", Format::kInt8G32, BlockType::kMXFP4, 32, 17, 0, 1},
+    {"NVFP4", Format::kInt8G16, BlockType::kNVFP4, 64, 36, 0, 4},
+};
+
+inline void PrintTo(const WeightType& type, std::ostream* out) { *out << type.name; }
+
+inline float half_at(const uint8_t* p) {
+  uint16_t bits;
+  std::memcpy(&bits, p, 2);
+  return half_to_float(bits);
+}
+
+inline int bit(const uint8_t* bytes, int index) { return bytes[index / 8] >> (index % 8) & 1; }
+
+/// Nibble i of 2 * half: byte j holds elements j (low) and j + half (high).
+inline int nibble(const uint8_t* bytes, int i, int half) {
+  return i < half ? bytes[i] & 15 : bytes[i - half] >> 4;
+}
+
+inline float e2m1(int code) {
+  constexpr float kMagnitudes[] = {0, .5f, 1, 1.5f, 2, 3, 4, 6};
+  return code < 8 ? kMagnitudes[code] : -kMagnitudes[code - 8];
+}
+
+inline float ue4m3(int byte) {
+  const int code = byte & 127;
+  if (code == 127) return 0;
+  return code < 8 ? std::ldexp(static_cast<float>(code), -9)
+                  : std::ldexp(1 + static_cast<float>(code % 8) / 8, code / 8 - 7);
+}
+
+/// Scale (or minimum) g of the 6-bit ones of Q4_K and Q5_K.
+inline int six_bits(const uint8_t* packed, int g, bool minimum) {
+  if (g < 4) return packed[g + (minimum ? 4 : 0)] & 63;
+  const int low = minimum ? packed[g + 4] >> 4 : packed[g + 4] & 15;
+  return low + packed[minimum ? g : g - 4] / 64 * 16;
+}
+
+inline float k_value(const uint8_t* block, int i, const uint8_t* fifth, const uint8_t* nibbles) {
+  const int group = i / 32, l = i % 32;
+  const int q =
+      nibble(nibbles + group / 2 * 32, i % 64, 32) + (fifth ? bit(fifth + l, group) : 0) * 16;
+  return half_at(block) * static_cast<float>(six_bits(block + 4, group, false) * q) -
+         half_at(block + 2) * static_cast<float>(six_bits(block + 4, group, true));
+}
+
+inline float q6_k_value(const uint8_t* block, int i) {
+  const int half = i / 128, quarter = i % 128 / 32, l = i % 32;
+  const int low = nibble(block + half * 64 + quarter % 2 * 32, quarter < 2 ? l : l + 32, 32);
+  const int high = block[128 + half * 32 + l] >> (2 * quarter) & 3;
+  const int scale = static_cast<int8_t>(block[192 + i / 16]);
+  return half_at(block + 208) * static_cast<float>(scale * (low + 16 * high - 32));
+}
+
+inline float iq4_nl(int code) {
+  constexpr float kValues[] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                               1,    13,   25,  38,  53,  69,  89,  113};
+  return kValues[code];
+}
+
+inline float block_value(BlockType type, const uint8_t* b, int i) {
+  switch (type) {
+    case BlockType::kQ5_0:
+      return half_at(b) * static_cast<float>(nibble(b + 6, i, 16) + 16 * bit(b + 2, i) - 16);
+    case BlockType::kQ5_1:
+      return half_at(b) * static_cast<float>(nibble(b + 8, i, 16) + 16 * bit(b + 4, i)) +
+             half_at(b + 2);
+    case BlockType::kQ4_K:
+      return k_value(b, i, nullptr, b + 16);
+    case BlockType::kQ5_K:
+      return k_value(b, i, b + 16, b + 48);
+    case BlockType::kQ6_K:
+      return q6_k_value(b, i);
+    case BlockType::kIQ4_NL:
+      return half_at(b) * iq4_nl(nibble(b + 2, i, 16));
+    case BlockType::kMXFP4:
+      return std::ldexp(e2m1(nibble(b + 1, i, 16)), b[0] - 127);
+    case BlockType::kNVFP4:
+      return ue4m3(b[i / 16]) * e2m1(nibble(b + 4 + i / 16 * 8, i % 16, 8));
+  }
+  return 0;
+}
+
+/// Element `column` of a row in its file layout.
+inline float source_value(const WeightType& type, const uint8_t* row, int column) {
+  const uint8_t* block = row + static_cast<size_t>(column / type.columns) * type.bytes;
+  const int i = column % type.columns;
+  if (type.block) return block_value(*type.block, block, i);
+  switch (type.format) {
+    case Format::kF32: {
+      float value;
+      std::memcpy(&value, block, 4);
+      return value;
+    }
+    case Format::kF16:
+      return half_at(block);
+    case Format::kBF16: {
+      uint16_t bits;
+      std::memcpy(&bits, block, 2);
+      return bfloat16_to_float(bits);
+    }
+    case Format::kQ8_0:
+      return half_at(block) * static_cast<int8_t>(block[2 + i]);
+    case Format::kQ4_0:
+      return half_at(block) * static_cast<float>(nibble(block + 2, i, 16) - 8);
+    case Format::kQ4_1:
+      return half_at(block) * static_cast<float>(nibble(block + 4, i, 16)) + half_at(block + 2);
+    default:
+      ADD_FAILURE() << "no such type";
+      return 0;
+  }
+}
+
+}  // namespace mokume::kernels
