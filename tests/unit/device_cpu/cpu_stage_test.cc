@@ -182,8 +182,8 @@ Errors errors(const Logits& actual, const Expected& expected) {
 class Reference : public testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, Reference,
-                         testing::Values("tiny-llama", "wide-llama-F16", "wide-llama-BF16",
-                                         "wide-llama-Q8_0"),
+                         testing::Values("tiny-llama", "tiny-qwen2", "tiny-qwen3", "wide-llama-F16",
+                                         "wide-llama-BF16", "wide-llama-Q8_0"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -242,6 +242,46 @@ TEST_P(Reference, SameBitsHoweverItRuns) {
       EXPECT_EQ(other.run(eight_sequences(expected.prompt, model->spec.vocab_size), 9)[0], want);
     }
   }
+}
+
+// What every linear layer may have and no checkpoint here has on these: biases of a layer's
+// outputs. Without the feed-forward block's product, they go straight into the hidden state.
+TEST(Biases, OfOutputsAreAdded) {
+  const auto plain = load("tiny-llama.gguf");
+  auto biased = std::make_shared<Model>(*plain);
+  const auto zeros = std::vector<float>(64 * 160);
+  std::vector<float> bias(64);
+  std::iota(bias.begin(), bias.end(), 1.0f);
+  TensorView view{"bias", reinterpret_cast<const std::byte*>(bias.data()), 256, DType::kF32, 1};
+  view.shape[0] = 64;
+  auto& layer = biased->spec.layers[0];
+  auto& ffn = std::get<SwiGlu>(layer.ffn);
+  ffn.down.weight.data = reinterpret_cast<const std::byte*>(zeros.data());
+  auto both = std::make_shared<Model>(*biased);
+  std::get<SwiGlu>(both->spec.layers[0].ffn).down.bias = view;
+  std::get<Attention>(both->spec.layers[0].mixer).o.bias = view;
+  const auto hidden = [](const std::shared_ptr<const Model>& model) {
+    auto device = make_cpu_device({"cpu0", 2, {}, ""});
+    StageOptions options{model, 0, 1, true, false};
+    options.exact = true;
+    options.kv_pages = 1;
+    options.page_tokens = kPageTokens;
+    options.max_tokens = options.max_logit_rows = 8;
+    auto stage = (*device)->make_stage(options);
+    EXPECT_TRUE(stage.ok()) << stage.status();
+    const std::vector<int32_t> ids{3, 1, 4, 1, 5}, pages{0};
+    const SequenceSlice slice{0, 5, 0, pages};
+    std::vector<float> out(5 * 64);
+    StageStep step{ids, {&slice, 1}, {}};
+    step.hidden_out = out.data();
+    std::promise<Status> done;
+    (*stage)->enqueue(step, [&](Status status) { done.set_value(std::move(status)); });
+    EXPECT_TRUE(done.get_future().get().ok());
+    return out;
+  };
+  const std::vector<float> without = hidden(biased), with = hidden(both);
+  for (size_t i = 0; i < with.size(); ++i)
+    EXPECT_NEAR(with[i] - without[i], 2 * bias[i % 64], 1e-3);
 }
 
 class BadStep : public testing::Test {
