@@ -44,6 +44,8 @@ void flatten(const std::string& key, const Json& value, Values& values) {
     values[key] = value.get<std::vector<std::string>>();
   } else if (value.is_array()) {
     for (size_t i = 0; i < value.size(); ++i) flatten(str_cat(key, ".", i), value[i], values);
+  } else if (value.is_null()) {
+    values[key] = std::monostate();
   } else if (value.is_boolean()) {
     values[key] = value.get<bool>();
   } else if (value.is_string()) {
@@ -61,7 +63,7 @@ void flatten(const std::string& key, const Json& value, Values& values) {
 template <typename T>
 Result<T> get(const JsonConfig& config, std::string_view key, std::string_view type_name) {
   const auto found = config.values().find(key);
-  if (found == config.values().end()) {
+  if (!config.has(key)) {
     return not_found("weights", "no key ", key, " (", config.path(), ")");
   }
   if (const T* typed = std::get_if<T>(&found->second)) return *typed;
@@ -104,6 +106,16 @@ Result<JsonConfig> JsonConfig::from_text(std::string_view text, const std::strin
     return invalid_argument("weights", "a number is out of range (", name, ")");
   }
   return config;
+}
+
+bool JsonConfig::has(std::string_view key) const {
+  const auto found = values_.find(key);
+  return found != values_.end() && !std::holds_alternative<std::monostate>(found->second);
+}
+
+bool JsonConfig::is_null(std::string_view key) const {
+  const auto found = values_.find(key);
+  return found != values_.end() && std::holds_alternative<std::monostate>(found->second);
 }
 
 Result<int64_t> JsonConfig::get_int(std::string_view key, int64_t min, int64_t max) const {

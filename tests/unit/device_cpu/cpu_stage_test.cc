@@ -20,8 +20,18 @@ constexpr int kPageTokens = 16;
 constexpr int kPages = 40;
 constexpr int kMaxTokens = 160;
 
+/// Of a checkpoint "tiny-llama.gguf", or of a directory "hf/tiny-llama".
 std::string data_file(const std::string& name) {
-  return std::string(MOKUME_SOURCE_DIR "/tests/data/gguf/") + name;
+  const bool directory = name.starts_with("hf/");
+  return std::string(MOKUME_SOURCE_DIR "/tests/data/") + (directory ? "" : "gguf/") + name;
+}
+
+std::string checkpoint_file(const std::string& name) {
+  return name.starts_with("hf/") ? name : name + ".gguf";
+}
+
+std::string expected_file(const std::string& name) {
+  return name + (name.starts_with("hf/") ? "/" : ".") + "expected.safetensors";
 }
 
 std::shared_ptr<const Model> load(const std::string& name) {
@@ -183,16 +193,18 @@ class Reference : public testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, Reference,
                          testing::Values("tiny-llama", "tiny-qwen2", "tiny-qwen3", "wide-llama-F16",
-                                         "wide-llama-BF16", "wide-llama-Q8_0"),
+                                         "wide-llama-BF16", "wide-llama-Q8_0", "hf/tiny-llama",
+                                         "hf/tiny-qwen2", "hf/tiny-qwen3"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
+                           std::replace(name.begin(), name.end(), '/', '_');
                            return name;
                          });
 
 TEST_P(Reference, ExactLogitsOnEveryInstructionSet) {
-  const auto model = load(GetParam() + ".gguf");
-  const Expected expected(GetParam() + ".expected.safetensors");
+  const auto model = load(checkpoint_file(GetParam()));
+  const Expected expected(expected_file(GetParam()));
   for (const std::string& isa : isas()) {
     Pipeline pipeline(model, {{}, 2, true, isa});
     const Errors found = errors(pipeline.run({expected.prompt}, 64)[0], expected);
@@ -203,8 +215,8 @@ TEST_P(Reference, ExactLogitsOnEveryInstructionSet) {
 // Bounds of the rounding of activations and KV, a little over what llama.cpp's own fast paths lose
 // on these files.
 TEST_P(Reference, FastLogitsAreClose) {
-  const auto model = load(GetParam() + ".gguf");
-  const Expected expected(GetParam() + ".expected.safetensors");
+  const auto model = load(checkpoint_file(GetParam()));
+  const Expected expected(expected_file(GetParam()));
   const double bound = GetParam() == "wide-llama-Q8_0" ? 0.05 : 0.003;
   for (const std::string& isa : isas()) {
     Pipeline pipeline(model, {{}, 2, false, isa});
@@ -224,8 +236,8 @@ std::vector<std::vector<int32_t>> eight_sequences(const std::vector<int32_t>& pr
 
 // One answer, to the bit: whatever the stages, threads, chunks and the sequences beside it.
 TEST_P(Reference, SameBitsHoweverItRuns) {
-  const auto model = load(GetParam() + ".gguf");
-  const Expected expected(GetParam() + ".expected.safetensors");
+  const auto model = load(checkpoint_file(GetParam()));
+  const Expected expected(expected_file(GetParam()));
   const int layers = static_cast<int>(model->spec.layers.size());
   std::vector<int> every_layer;
   for (int i = 1; i < layers; ++i) every_layer.push_back(i);

@@ -24,6 +24,9 @@ TEST(JsonConfig, FlattensAndChecks) {
   EXPECT_EQ(config.get_string("rope.type").value(), "yarn");
   EXPECT_TRUE(config.get_bool("tied").value());
   EXPECT_FALSE(config.has("none"));
+  EXPECT_TRUE(config.is_null("none"));
+  EXPECT_FALSE(config.is_null("gone"));
+  EXPECT_EQ(config.get_int("none", 0, 9).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(config.get_int("ids.1", 0, 9).value(), 8);
   EXPECT_EQ(config.get_int("nested.0.x", 0, 9).value(), 1);
   EXPECT_TRUE(config.has("kinds"));
