@@ -20,6 +20,8 @@ struct Collector {
   }
   void operator()(const Attention& attention) {
     add({&attention.q, &attention.k, &attention.v, &attention.o});
+    if (attention.q_norm) add(attention.q_norm->weight);
+    if (attention.k_norm) add(attention.k_norm->weight);
   }
   void operator()(const SwiGlu& ffn) { add({&ffn.gate, &ffn.up, &ffn.down}); }
 };

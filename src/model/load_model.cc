@@ -1,12 +1,18 @@
 #include "model/load_model.h"
 
+#include <filesystem>
+
+#include "base/log.h"
 #include "model/gguf_tokenizer.h"
+#include "model/hf_spec.h"
 #include "model/load_spec.h"
 #include "weights/gguf.h"
+#include "weights/safetensors.h"
 
 namespace mokume {
+namespace {
 
-Result<LoadedModel> load_model(const std::string& path) {
+Result<LoadedModel> load_gguf(const std::string& path) {
   MKM_ASSIGN_OR_RETURN(const std::shared_ptr<GgufFile> file, GgufFile::open(path));
   MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_spec(*file));
   MKM_ASSIGN_OR_RETURN(std::optional<TokenizerSpec> tokenizer, load_gguf_tokenizer(*file));
@@ -21,6 +27,31 @@ Result<LoadedModel> load_model(const std::string& path) {
   }
   loaded.model = std::make_shared<const Model>(Model{std::move(spec), file});
   return loaded;
+}
+
+Result<LoadedModel> load_directory(const std::filesystem::path& directory) {
+  MKM_ASSIGN_OR_RETURN(const JsonConfig config,
+                       JsonConfig::open((directory / "config.json").string()));
+  MKM_ASSIGN_OR_RETURN(const std::shared_ptr<WeightSource> weights,
+                       open_safetensors_directory(directory.string()));
+  MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_hf_spec(config, *weights));
+  const bool ends_in_slash = directory.filename().empty();
+  spec.name = (ends_in_slash ? directory.parent_path() : directory).filename().string();
+  std::error_code ignored;
+  if (std::filesystem::exists(directory / "tokenizer.json", ignored)) {
+    log().warn("tokenizer.json is not read: the model takes and gives token ids only");
+  }
+  LoadedModel loaded;
+  loaded.model = std::make_shared<const Model>(Model{std::move(spec), weights});
+  return loaded;
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return load_directory(path);
+  return load_gguf(path);
 }
 
 }  // namespace mokume

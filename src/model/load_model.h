@@ -10,15 +10,16 @@
 namespace mokume {
 
 /// What a checkpoint holds. `tokenizer` and `chat_template` are empty where the checkpoint has none
-/// (GGUF tokenizer "none"): such a model serves token ids only.
+/// (GGUF tokenizer "none", every directory so far): such a model serves token ids only.
 struct LoadedModel {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::string chat_template;  ///< Jinja source
 };
 
-/// Opens a GGUF file and checks every tensor's shape against the hyperparameters. Reads the header
-/// only: weights stay mapped until a stage is made.
+/// Opens a GGUF file, or a Hugging Face directory with config.json and safetensors, and checks
+/// every tensor's shape against the hyperparameters. Reads headers only: weights stay mapped until
+/// a stage is made. A directory's tokenizer is not read.
 Result<LoadedModel> load_model(const std::string& path);
 
 }  // namespace mokume

@@ -14,6 +14,8 @@ struct Family {
 
 constexpr std::array kFamilies = {
     Family{"llama", load_llama},
+    Family{"qwen2", load_qwen2},
+    Family{"qwen3", load_qwen3},
 };
 
 }  // namespace

@@ -14,5 +14,8 @@ Result<ModelSpec> load_spec(const GgufFile& file);
 
 /// Llama and what shares its architecture (Mistral, SmolLM2).
 Result<ModelSpec> load_llama(const GgufFile& file);
+/// Qwen2 and Qwen2.5.
+Result<ModelSpec> load_qwen2(const GgufFile& file);
+Result<ModelSpec> load_qwen3(const GgufFile& file);
 
 }  // namespace mokume

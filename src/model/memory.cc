@@ -7,9 +7,11 @@ namespace {
 
 uint64_t bytes_of(const Linear& linear) { return linear.weight.bytes + linear.bias.bytes; }
 
+uint64_t bytes_of(const std::optional<RmsNorm>& norm) { return norm ? norm->weight.bytes : 0; }
+
 uint64_t bytes_of(const Attention& attention) {
   return bytes_of(attention.q) + bytes_of(attention.k) + bytes_of(attention.v) +
-         bytes_of(attention.o);
+         bytes_of(attention.o) + bytes_of(attention.q_norm) + bytes_of(attention.k_norm);
 }
 
 uint64_t bytes_of(const SwiGlu& ffn) {

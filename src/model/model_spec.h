@@ -47,6 +47,7 @@ struct Attention {
   float scale = 0;  ///< of q.k before the softmax
   Rope rope;
   Linear q, k, v, o;
+  std::optional<RmsNorm> q_norm, k_norm;  ///< of every head before the rope; weight [head_dim]
 };
 
 /// y = down(silu(gate(x)) * up(x)).
@@ -63,6 +64,9 @@ struct LayerSpec {
   std::variant<SwiGlu> ffn;
 };
 
+/// F32 copies of norms and biases that a checkpoint stores otherwise.
+using ConvertedTensors = std::vector<std::shared_ptr<const std::vector<float>>>;
+
 /// Immutable once loaded.
 struct ModelSpec {
   std::string name;          ///< as the checkpoint calls itself
@@ -75,6 +79,7 @@ struct ModelSpec {
   RmsNorm final_norm;
   Linear head;  ///< [vocab, hidden]; the embedding's own tensor when tied
   bool tied_head = false;
+  ConvertedTensors converted;  ///< kept alive for the views into them
 };
 
 /// The spec together with the file its views point into.

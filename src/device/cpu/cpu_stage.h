@@ -52,6 +52,10 @@ class CpuStage : public Stage {
 
   /// space_.normed = norm(x)
   void normalize(const NormWeights& norm, const float* x, int tokens);
+  /// In place; does nothing where the layer has no such norm.
+  void normalize_heads(const NormWeights& norm, float* row, int heads, int head_dim) const;
+  /// rows [count, outputs of `linear`] += its bias, if it has one.
+  void add_biases(const PackedLinear& linear, float* rows, int count);
   void rotate_and_append(const StageStep& step, int layer);
   bool takes_int8(const PackedLinear& linear) const;
   struct Product {

@@ -151,6 +151,25 @@ void CpuStage::run_attention(const StageStep& step, int layer, float* hidden) {
   });
   multiply({{&linears.o, {hidden, static_cast<size_t>(widths_.hidden), true}}}, space_.normed,
            tokens);
+  add_biases(linears.o, hidden, tokens);
+}
+
+void CpuStage::normalize_heads(const NormWeights& norm, float* row, int heads, int head_dim) const {
+  if (!norm.weight) return;
+  for (int h = 0; h < heads; ++h) {
+    float* head = row + static_cast<size_t>(h) * head_dim;
+    kernels_.rms_norm(head, norm.weight, norm.epsilon, head_dim, head);
+  }
+}
+
+void CpuStage::add_biases(const PackedLinear& linear, float* rows, int count) {
+  if (!linear.bias) return;
+  const int width = linear.matrix.rows;
+  pool_.run(count, kRowGrain, [&](int begin, int end) {
+    for (int t = begin; t < end; ++t) {
+      add_bias(rows + static_cast<size_t>(t) * width, linear.bias, width);
+    }
+  });
 }
 
 void CpuStage::rotate_and_append(const StageStep& step, int layer) {
@@ -168,6 +187,8 @@ void CpuStage::rotate_and_append(const StageStep& step, int layer) {
       add_bias(q, weights.q.bias, q_width);
       add_bias(k, weights.k.bias, kv_width);
       add_bias(v, weights.v.bias, kv_width);
+      normalize_heads(weights.q_norm, q, spec.heads, spec.head_dim);
+      normalize_heads(weights.k_norm, k, spec.kv_heads, spec.head_dim);
       const float* cos_sin = space_.cos_sin + static_cast<size_t>(t) * widths_.rope + table;
       kernels_.rope(q, spec.heads, spec.head_dim, spec.rope.dims, spec.rope.interleaved, cos_sin);
       kernels_.rope(k, spec.kv_heads, spec.head_dim, spec.rope.dims, spec.rope.interleaved,
@@ -196,6 +217,7 @@ void CpuStage::run_ffn(int tokens, const SwiGluWeights& ffn, const NormWeights& 
     }
   });
   multiply({{&ffn.down, {hidden, static_cast<size_t>(widths_.hidden), true}}}, space_.gate, tokens);
+  add_biases(ffn.down, hidden, tokens);
 }
 
 void CpuStage::run_head(const StageStep& step, const float* hidden) {
@@ -208,6 +230,7 @@ void CpuStage::run_head(const StageStep& step, const float* hidden) {
   }
   const size_t vocab = static_cast<size_t>(options_.model->spec.vocab_size);
   multiply({{&weights_.head, {step.logits_out, vocab, false}}}, space_.normed, rows);
+  add_biases(weights_.head, step.logits_out, rows);
 }
 
 void CpuStage::normalize(const NormWeights& norm, const float* x, int tokens) {

@@ -49,6 +49,8 @@ Status load_layer(const LayerSpec& spec, Packer& packer, std::vector<const Rope*
   layer.mixer_norm = norm_weights(spec.mixer_norm);
   layer.ffn_norm = norm_weights(spec.ffn_norm);
   layer.attention.spec = &attention;
+  if (attention.q_norm) layer.attention.q_norm = norm_weights(*attention.q_norm);
+  if (attention.k_norm) layer.attention.k_norm = norm_weights(*attention.k_norm);
   layer.attention.rope_table = rope_table(attention.rope, ropes);
   layer.ffn.hidden = ffn.hidden;
   const std::pair<const Linear*, PackedLinear*> linears[] = {

@@ -19,7 +19,8 @@ struct NormWeights {
 struct AttentionWeights {
   const Attention* spec = nullptr;
   PackedLinear q, k, v, o;
-  int rope_table = 0;  ///< which of the stage's tables of cosines and sines
+  NormWeights q_norm, k_norm;  ///< of every head; no weight where there is none
+  int rope_table = 0;          ///< which of the stage's tables of cosines and sines
 };
 
 struct SwiGluWeights {

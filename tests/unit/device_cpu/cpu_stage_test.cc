@@ -20,8 +20,18 @@ constexpr int kPageTokens = 16;
 constexpr int kPages = 40;
 constexpr int kMaxTokens = 160;
 
+/// Of a checkpoint "tiny-llama.gguf", or of a directory "hf/tiny-llama".
 std::string data_file(const std::string& name) {
-  return std::string(MOKUME_SOURCE_DIR "/tests/data/gguf/") + name;
+  const bool directory = name.starts_with("hf/");
+  return std::string(MOKUME_SOURCE_DIR "/tests/data/") + (directory ? "" : "gguf/") + name;
+}
+
+std::string checkpoint_file(const std::string& name) {
+  return name.starts_with("hf/") ? name : name + ".gguf";
+}
+
+std::string expected_file(const std::string& name) {
+  return name + (name.starts_with("hf/") ? "/" : ".") + "expected.safetensors";
 }
 
 std::shared_ptr<const Model> load(const std::string& name) {
@@ -198,22 +208,26 @@ class Reference : public testing::TestWithParam<Checkpoint> {
 
 INSTANTIATE_TEST_SUITE_P(
     Checkpoints, Reference,
-    testing::Values(Checkpoint{"tiny-llama", .0027}, Checkpoint{"wide-llama-F16", .0027},
-                    Checkpoint{"wide-llama-BF16", .0027}, Checkpoint{"wide-llama-Q8_0", .0465},
-                    Checkpoint{"wide-llama-Q4_0", .0477}, Checkpoint{"wide-llama-Q4_1", .0475},
-                    Checkpoint{"wide-llama-Q5_0", .0465}, Checkpoint{"wide-llama-Q5_1", .0480},
-                    Checkpoint{"wide-llama-Q4_K_M", .0475}, Checkpoint{"wide-llama-Q5_K_M", .0465},
-                    Checkpoint{"wide-llama-Q6_K", .0500}, Checkpoint{"wide-llama-IQ4_NL", .0461},
-                    Checkpoint{"wide-llama-MXFP4", .0471}, Checkpoint{"wide-llama-NVFP4", .0471}),
+    testing::Values(Checkpoint{"tiny-llama", .0027}, Checkpoint{"tiny-qwen2", .0027},
+                    Checkpoint{"tiny-qwen3", .0027}, Checkpoint{"hf/tiny-llama", .0027},
+                    Checkpoint{"hf/tiny-qwen2", .0027}, Checkpoint{"hf/tiny-qwen3", .0027},
+                    Checkpoint{"wide-llama-F16", .0027}, Checkpoint{"wide-llama-BF16", .0027},
+                    Checkpoint{"wide-llama-Q8_0", .0465}, Checkpoint{"wide-llama-Q4_0", .0477},
+                    Checkpoint{"wide-llama-Q4_1", .0475}, Checkpoint{"wide-llama-Q5_0", .0465},
+                    Checkpoint{"wide-llama-Q5_1", .0480}, Checkpoint{"wide-llama-Q4_K_M", .0475},
+                    Checkpoint{"wide-llama-Q5_K_M", .0465}, Checkpoint{"wide-llama-Q6_K", .0500},
+                    Checkpoint{"wide-llama-IQ4_NL", .0461}, Checkpoint{"wide-llama-MXFP4", .0471},
+                    Checkpoint{"wide-llama-NVFP4", .0471}),
     [](const auto& test) {
       std::string name = test.param.name;
       std::replace(name.begin(), name.end(), '-', '_');
+      std::replace(name.begin(), name.end(), '/', '_');
       return name;
     });
 
 TEST_P(Reference, ExactLogitsOnEveryInstructionSet) {
-  const auto model = load(name + ".gguf");
-  const Expected expected(name + ".expected.safetensors");
+  const auto model = load(checkpoint_file(name));
+  const Expected expected(expected_file(name));
   for (const std::string& isa : isas()) {
     Pipeline pipeline(model, {{}, 2, true, isa});
     const Errors found = errors(pipeline.run({expected.prompt}, 64)[0], expected);
@@ -222,8 +236,8 @@ TEST_P(Reference, ExactLogitsOnEveryInstructionSet) {
 }
 
 TEST_P(Reference, FastLogitsAreClose) {
-  const auto model = load(name + ".gguf");
-  const Expected expected(name + ".expected.safetensors");
+  const auto model = load(checkpoint_file(name));
+  const Expected expected(expected_file(name));
   for (const std::string& isa : isas()) {
     Pipeline pipeline(model, {{}, 2, false, isa});
     const Errors found = errors(pipeline.run({expected.prompt}, 64)[0], expected);
@@ -243,8 +257,8 @@ std::vector<std::vector<int32_t>> eight_sequences(const std::vector<int32_t>& pr
 
 // One answer, to the bit: whatever the stages, threads, chunks and the sequences beside it.
 TEST_P(Reference, SameBitsHoweverItRuns) {
-  const auto model = load(name + ".gguf");
-  const Expected expected(name + ".expected.safetensors");
+  const auto model = load(checkpoint_file(name));
+  const Expected expected(expected_file(name));
   const int layers = static_cast<int>(model->spec.layers.size());
   std::vector<int> every_layer;
   for (int i = 1; i < layers; ++i) every_layer.push_back(i);
@@ -261,6 +275,46 @@ TEST_P(Reference, SameBitsHoweverItRuns) {
       EXPECT_EQ(other.run(eight_sequences(expected.prompt, model->spec.vocab_size), 9)[0], want);
     }
   }
+}
+
+// What every linear layer may have and no checkpoint here has on these: biases of a layer's
+// outputs. Without the feed-forward block's product, they go straight into the hidden state.
+TEST(Biases, OfOutputsAreAdded) {
+  const auto plain = load("tiny-llama.gguf");
+  auto biased = std::make_shared<Model>(*plain);
+  const auto zeros = std::vector<float>(64 * 160);
+  std::vector<float> bias(64);
+  std::iota(bias.begin(), bias.end(), 1.0f);
+  TensorView view{"bias", reinterpret_cast<const std::byte*>(bias.data()), 256, DType::kF32, 1};
+  view.shape[0] = 64;
+  auto& layer = biased->spec.layers[0];
+  auto& ffn = std::get<SwiGlu>(layer.ffn);
+  ffn.down.weight.data = reinterpret_cast<const std::byte*>(zeros.data());
+  auto both = std::make_shared<Model>(*biased);
+  std::get<SwiGlu>(both->spec.layers[0].ffn).down.bias = view;
+  std::get<Attention>(both->spec.layers[0].mixer).o.bias = view;
+  const auto hidden = [](const std::shared_ptr<const Model>& model) {
+    auto device = make_cpu_device({"cpu0", 2, {}, ""});
+    StageOptions options{model, 0, 1, true, false};
+    options.exact = true;
+    options.kv_pages = 1;
+    options.page_tokens = kPageTokens;
+    options.max_tokens = options.max_logit_rows = 8;
+    auto stage = (*device)->make_stage(options);
+    EXPECT_TRUE(stage.ok()) << stage.status();
+    const std::vector<int32_t> ids{3, 1, 4, 1, 5}, pages{0};
+    const SequenceSlice slice{0, 5, 0, pages};
+    std::vector<float> out(5 * 64);
+    StageStep step{ids, {&slice, 1}, {}};
+    step.hidden_out = out.data();
+    std::promise<Status> done;
+    (*stage)->enqueue(step, [&](Status status) { done.set_value(std::move(status)); });
+    EXPECT_TRUE(done.get_future().get().ok());
+    return out;
+  };
+  const std::vector<float> without = hidden(biased), with = hidden(both);
+  for (size_t i = 0; i < with.size(); ++i)
+    EXPECT_NEAR(with[i] - without[i], 2 * bias[i % 64], 1e-3);
 }
 
 class BadStep : public testing::Test {

@@ -97,6 +97,26 @@ TEST(SmallLlama, OnlyNvfp4HasAScale) {
   EXPECT_FALSE(load(llama).ok());
 }
 
+TEST(SmallLlama, AHalfNormIsConverted) {
+  SmallLlama llama;
+  llama.replaced = "blk.1.ffn_norm.weight";
+  llama.replaced_dims = {8};
+  llama.replaced_type = 1;
+  const Result<ModelSpec> spec = load(llama);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  const TensorView& weight = spec->layers[1].ffn_norm.weight;
+  EXPECT_EQ(to_string(weight), "[8] F32");
+  EXPECT_EQ(weight.bytes, 32u);
+  ASSERT_EQ(spec->converted.size(), 1u);
+  EXPECT_EQ(weight.data, reinterpret_cast<const std::byte*>(spec->converted[0]->data()));
+}
+
+TEST(SmallLlama, AQwen3WithoutItsNormsIsRefused) {
+  SmallLlama llama;
+  llama.architecture = "qwen3";
+  EXPECT_THAT(std::string(load(llama).status().message()), HasSubstr("no key qwen3.block_count"));
+}
+
 struct Wrong {
   const char* name;
   std::function<void(SmallLlama&)> make;
@@ -139,8 +159,13 @@ INSTANTIATE_TEST_SUITE_P(
               "tensor blk.0.ffn_up.weight is [7, 8] F32; must be [6, 8]"},
         Wrong{"Swapped", with("blk.1.attn_k.weight", {8, 9}), "must be [8, 8]"},
         Wrong{"Rank", with("blk.0.attn_q.weight", {8, 16, 1}), "must be [16, 8]"},
-        Wrong{"HalfNorm", with("blk.0.attn_norm.weight", {8}, 1), "must be F32"},
-        Wrong{"EmbeddingRank", with("token_embd.weight", {80}), "must be [80, 8]"},
+        Wrong{"QuantizedNorm",
+              [](auto& l) {
+                l.hidden = 32;
+                with("blk.0.attn_norm.weight", {32}, 8)(l);
+              },
+              "tensor blk.0.attn_norm.weight is [32] Q8_0; must be F32, F16 or BF16"},
+        Wrong{"EmbeddingRank", with("token_embd.weight", {80}), "must have 2 dimensions"},
         Wrong{"BiasShape", [](auto& l) { l.builder.f32_tensor("blk.0.attn_q.bias", {8}); },
               "tensor blk.0.attn_q.bias is [8] F32; must be [16]"},
         Wrong{"Unused", [](auto& l) { l.builder.f32_tensor("blk.0.attn_q_norm.weight", {4}); },
@@ -155,7 +180,7 @@ INSTANTIATE_TEST_SUITE_P(
     Keys, WrongLlama,
     ::testing::Values(
         Wrong{"Family", [](auto& l) { l.architecture = "gr\x01n"; },
-              "architecture \"gr\\x01n\" is not supported; supported are llama"},
+              "architecture \"gr\\x01n\" is not supported; supported are llama, qwen2, qwen3 ("},
         Wrong{"NoFamily", without("general.architecture"), "no key general.architecture"},
         Wrong{"NoLayers", without("llama.block_count"), "no key llama.block_count"},
         Wrong{"NoEpsilon", without("llama.attention.layer_norm_rms_epsilon"), "rms_epsilon"},

@@ -39,5 +39,34 @@ TEST(LoadSpec, TinyLlama) {
   EXPECT_FLOAT_EQ(spec->final_norm.epsilon, 1e-6f);
 }
 
+TEST(LoadSpec, TinyQwen2) {
+  const auto file = GgufFile::open(data_file("tiny-qwen2.gguf"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const Result<ModelSpec> spec = load_spec(**file);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->architecture, "qwen2");
+  EXPECT_FALSE(spec->tied_head);
+  const auto& attention = std::get<Attention>(spec->layers[3].mixer);
+  EXPECT_EQ(to_string(attention.k.bias), "[32] F32");
+  EXPECT_FALSE(attention.o.bias);
+  EXPECT_FALSE(attention.q_norm);
+  EXPECT_FALSE(attention.rope.interleaved);
+}
+
+TEST(LoadSpec, TinyQwen3) {
+  const auto file = GgufFile::open(data_file("tiny-qwen3.gguf"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const Result<ModelSpec> spec = load_spec(**file);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->architecture, "qwen3");
+  const auto& attention = std::get<Attention>(spec->layers[0].mixer);
+  EXPECT_EQ(attention.head_dim, 32);
+  EXPECT_EQ(to_string(attention.q.weight), "[128, 64] F32");
+  ASSERT_TRUE(attention.q_norm && attention.k_norm);
+  EXPECT_EQ(attention.q_norm->weight.name, "blk.0.attn_q_norm.weight");
+  EXPECT_EQ(to_string(attention.k_norm->weight), "[32] F32");
+  EXPECT_FALSE(attention.rope.interleaved);
+}
+
 }  // namespace
 }  // namespace mokume

@@ -1,0 +1,15 @@
+// A model from a Hugging Face directory: config.json and safetensors.
+#pragma once
+
+#include "base/status.h"
+#include "model/model_spec.h"
+#include "weights/json_config.h"
+
+namespace mokume {
+
+/// The model that `weights` hold, as `config` (config.json) describes it: model_type llama,
+/// mistral, qwen2 or qwen3. Every setting is bounded and every tensor's shape checked; errors name
+/// the key or tensor and the file. The views point into `weights`.
+Result<ModelSpec> load_hf_spec(const JsonConfig& config, const WeightSource& weights);
+
+}  // namespace mokume
