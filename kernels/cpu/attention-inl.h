@@ -157,11 +157,9 @@ void attention_tile(const AttentionArgs& args, int kv_head, int first_row, int f
 template <bool kExact>
 void attention_rows(const AttentionArgs& args, int kv_head, int token_begin, int token_end) {
   const int rows = (token_end - token_begin) * (args.heads / args.kv.kv_heads);
-  int row = 0;
-  for (; row + kAttentionRows <= rows; row += kAttentionRows) {
-    attention_tile<kExact, kAttentionRows>(args, kv_head, row, token_begin);
-  }
-  for (; row < rows; ++row) attention_tile<kExact, 1>(args, kv_head, row, token_begin);
+  for_tiles<kAttentionRows>(rows, [&]<int R>(std::integral_constant<int, R>, int row) {
+    attention_tile<kExact, R>(args, kv_head, row, token_begin);
+  });
 }
 
 void attention(const AttentionArgs& args, int kv_head, int token_begin, int token_end) {

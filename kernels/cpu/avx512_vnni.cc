@@ -12,7 +12,8 @@ namespace avx512_vnni {
 namespace {
 
 #include "kernels/cpu/elementwise-inl.h"
-// After it: attention uses its exp.
+#include "kernels/cpu/tiles-inl.h"
+// After them: attention uses exp and tiles.
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/matmul-inl.h"
 

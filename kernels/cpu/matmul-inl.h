@@ -1,23 +1,6 @@
 // Products of packed weights and activations. Included by each instruction set's .cc inside its
 // namespace, after its simd header.
 
-/// Calls tile(std::integral_constant<int, T>, first token) for T tokens at a time, at most
-/// kTokenTile.
-template <typename Tile>
-void for_token_tiles(int tokens, const Tile& tile) {
-  int t = 0;
-  for (; t + kTokenTile <= tokens; t += kTokenTile)
-    tile(std::integral_constant<int, kTokenTile>{}, t);
-  const auto rest = [&]<int T>(const auto& self, std::integral_constant<int, T> count) -> void {
-    if (tokens - t == T) {
-      tile(count, t);
-    } else if constexpr (T > 1) {
-      self(self, std::integral_constant<int, T - 1>{});
-    }
-  };
-  if constexpr (kTokenTile > 1) rest(rest, std::integral_constant<int, kTokenTile - 1>{});
-}
-
 /// Calls run with the quantized format as an integral constant; not at all for any other format.
 template <typename Run>
 void with_quantized_format(Format format, const Run& run) {
@@ -126,7 +109,7 @@ template <Format kFormat>
 void int8_panels(const PackedMatrix& w, int begin, int end, const QuantizedRows& x, int tokens,
                  const MatmulOutput& out) {
   for (int panel = begin; panel < end; ++panel) {
-    for_token_tiles(tokens, [&]<int T>(std::integral_constant<int, T>, int token) {
+    for_tiles<kTokenTile>(tokens, [&]<int T>(std::integral_constant<int, T>, int token) {
       int8_tile<kFormat, T>(w, panel, x, token, out);
     });
   }
@@ -224,7 +207,7 @@ template <Format kFormat>
 void f32_panels(const PackedMatrix& w, int begin, int end, const float* x, size_t x_stride,
                 int tokens, const MatmulOutput& out) {
   for (int panel = begin; panel < end; ++panel) {
-    for_token_tiles(tokens, [&]<int T>(std::integral_constant<int, T>, int token) {
+    for_tiles<kTokenTile>(tokens, [&]<int T>(std::integral_constant<int, T>, int token) {
       f32_tile<kFormat, T>(w, panel, x, x_stride, token, out);
     });
   }
