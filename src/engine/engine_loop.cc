@@ -1,7 +1,10 @@
 #include "engine/engine_loop.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+
+#include "base/log.h"
 
 namespace mokume {
 namespace {
@@ -119,6 +122,8 @@ void EngineLoop::complete(const StepResult& result) {
 
 void EngineLoop::fail_batch(int slot, const Status& status) {
   const Batch& batch = pipeline_.batch(slot);
+  log().error("a step of {} sequences failed: {}", batch.slices.size(),
+              std::string(status.message()));
   for (const BatchSlice& slice : batch.slices) finish(slice.sequence, FinishReason::kError, status);
   scheduler_.discard(batch);
   pipeline_.release(slot);
