@@ -16,8 +16,8 @@ endif()
 
 add_library(mokume_flags INTERFACE)
 target_compile_options(mokume_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
-  # g++ 12 sees overlaps in inlined string code that are not there.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+  # g++ 12 sees overlaps in inlined string code, and uninitialized members in variants, that are not there.
+  "$<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-maybe-uninitialized>")
 if(MOKUME_SANITIZE)
   target_compile_options(mokume_flags INTERFACE -fsanitize=${MOKUME_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(mokume_flags INTERFACE -fsanitize=${MOKUME_SANITIZE})

@@ -59,10 +59,12 @@ std::string Answer::stream(const TextEvent& event) {
   Choice& choice = choices_[event.choice];
   const bool begins = !choice.begun && shows_begin();
   std::string out;
-  if (begins || !event.text.empty() || !event.logprobs.empty() || event.finish) {
+  const bool shows_ids = info_.token_ids && !event.ids.empty();
+  if (begins || !event.text.empty() || !event.logprobs.empty() || shows_ids || event.finish) {
     Json chunk = envelope(chunk_object());
     chunk["choices"] = Json::array();
     chunk["choices"].push_back(chunk_choice(event, choice));
+    if (info_.token_ids) chunk["choices"].back()["token_ids"] = event.ids;
     choice.begun = true;
     if (info_.include_usage) chunk["usage"] = nullptr;
     out += server_sent_event(dump_json(chunk));
@@ -82,6 +84,7 @@ void Answer::collect(TextEvent event) {
   if (take_end(event)) return;
   Choice& choice = choices_[event.choice];
   choice.text += event.text;
+  if (info_.token_ids) choice.ids.insert(choice.ids.end(), event.ids.begin(), event.ids.end());
   for (TextLogprob& logprob : event.logprobs) choice.logprobs.push_back(std::move(logprob));
   if (event.finish) choice.finish = event.finish;
 }
@@ -90,7 +93,10 @@ Reply Answer::whole() const {
   if (failed()) return error_reply(failure_);
   Json json = envelope(whole_object());
   json["choices"] = Json::array();
-  for (int i = 0; i < info_.choices; ++i) json["choices"].push_back(whole_choice(i, choices_[i]));
+  for (int i = 0; i < info_.choices; ++i) {
+    json["choices"].push_back(whole_choice(i, choices_[i]));
+    if (info_.token_ids) json["choices"].back()["token_ids"] = choices_[i].ids;
+  }
   json["usage"] = usage_json(usage_);
   Reply reply;
   reply.body = dump_json(json);

@@ -21,6 +21,7 @@ struct AnswerInfo {
   int64_t created = 0;  ///< Unix seconds
   bool include_usage = false;
   bool logprobs = false;
+  bool token_ids = false;  ///< beside each choice's text
   int choices = 1;
 };
 
@@ -45,6 +46,7 @@ class Answer {
   struct Choice {
     bool begun = false;
     std::string text;
+    std::vector<TokenId> ids;
     std::vector<TextLogprob> logprobs;
     std::optional<FinishReason> finish;
     int64_t characters = 0;  ///< of the text that logprobs have covered so far

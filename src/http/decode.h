@@ -13,19 +13,21 @@
 
 namespace mokume {
 
-struct StreamOptions {
+/// How the answer is to look.
+struct AnswerOptions {
   bool stream = false;
   bool include_usage = false;
+  bool return_token_ids = false;  ///< vLLM's name: token_ids beside each choice's text
 };
 
 struct ChatBody {
   ChatRequest request;
-  StreamOptions stream;
+  AnswerOptions answer;
 };
 
 struct CompletionBody {
   CompletionRequest request;
-  StreamOptions stream;
+  AnswerOptions answer;
 };
 
 /// llama.cpp's names (content, add_special, parse_special) or vLLM's (prompt, add_special_tokens),

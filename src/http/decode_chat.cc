@@ -50,7 +50,7 @@ Result<ChatBody> decode_chat(std::string_view body) {
   fields.read("echo", chat.request.options.echo);
   decode_options(fields, chat.request.options);
   decode_logprobs(fields, chat.request.options);
-  decode_stream(fields, chat.stream);
+  decode_answer_options(fields, chat.answer);
   refuse_unsupported(fields);
   MKM_RETURN_IF_ERROR(fields.status());
   return chat;

@@ -46,7 +46,7 @@ Result<CompletionBody> decode_completion(std::string_view body) {
   fields.read("logprobs", options.top_logprobs);
   fields.read("echo", options.echo);
   decode_options(fields, options);
-  decode_stream(fields, completion.stream);
+  decode_answer_options(fields, completion.answer);
   refuse_unsupported(fields);
   MKM_RETURN_IF_ERROR(fields.status());
   return completion;

@@ -153,19 +153,20 @@ void decode_options(Fields& fields, GenerationOptions& options) {
   decode_logit_bias(fields, options);
 }
 
-void decode_stream(Fields& fields, StreamOptions& stream) {
-  fields.read("stream", stream.stream);
+void decode_answer_options(Fields& fields, AnswerOptions& answer) {
+  fields.read("stream", answer.stream);
+  fields.read("return_token_ids", answer.return_token_ids);
   const Json* options = fields.find("stream_options");
   if (!options) return;
   if (!options->is_object()) {
     return fields.fail(field_error("stream_options", "stream_options must be an object"));
   }
-  if (!stream.stream) {
+  if (!answer.stream) {
     return fields.fail(
         field_error("stream_options", "stream_options is only for requests with stream: true"));
   }
   Fields inner(*options);
-  inner.read("include_usage", stream.include_usage);
+  inner.read("include_usage", answer.include_usage);
   fields.fail(inner.status());
 }
 

@@ -96,17 +96,19 @@ Router::Outcome Router::post(std::string_view path, const std::string& body,
 }
 
 AnswerInfo Router::answer_info(const char* prefix, const GenerationOptions& options, size_t prompts,
-                               bool include_usage) const {
+                               const AnswerOptions& answer) const {
   AnswerInfo info;
   info.id = fresh_id(prefix);
   info.model = options.model;
-  if (const std::vector<ModelInfo> all = service_.models(); info.model.empty() && !all.empty()) {
-    info.model = all[0].name;
+  info.token_ids = answer.return_token_ids;
+  if (const std::vector<ModelInfo> all = service_.models(); !all.empty()) {
+    if (info.model.empty()) info.model = all[0].name;
+    if (!all[0].has_tokenizer) info.token_ids = true;  // there is nothing else to show
   }
   info.created = std::chrono::duration_cast<std::chrono::seconds>(
                      std::chrono::system_clock::now().time_since_epoch())
                      .count();
-  info.include_usage = include_usage;
+  info.include_usage = answer.include_usage;
   info.logprobs = options.top_logprobs.has_value();
   // The service has accepted both numbers, so the product is small.
   info.choices = static_cast<int>(options.n.value_or(1) * static_cast<int64_t>(prompts));
@@ -118,9 +120,8 @@ Router::Outcome Router::chat(const std::string& body, std::shared_ptr<EventSink>
   if (!decoded.ok()) return error_reply(decoded.status());
   Result<std::shared_ptr<Call>> call = service_.chat(decoded->request, std::move(sink));
   if (!call.ok()) return error_reply(call.status());
-  AnswerInfo info =
-      answer_info("chatcmpl-", decoded->request.options, 1, decoded->stream.include_usage);
-  return Started{*std::move(call), make_chat_answer(std::move(info)), decoded->stream.stream};
+  AnswerInfo info = answer_info("chatcmpl-", decoded->request.options, 1, decoded->answer);
+  return Started{*std::move(call), make_chat_answer(std::move(info)), decoded->answer.stream};
 }
 
 Router::Outcome Router::complete(const std::string& body, std::shared_ptr<EventSink> sink) {
@@ -129,8 +130,8 @@ Router::Outcome Router::complete(const std::string& body, std::shared_ptr<EventS
   Result<std::shared_ptr<Call>> call = service_.complete(decoded->request, std::move(sink));
   if (!call.ok()) return error_reply(call.status());
   AnswerInfo info = answer_info("cmpl-", decoded->request.options, decoded->request.prompts.size(),
-                                decoded->stream.include_usage);
-  return Started{*std::move(call), make_completion_answer(std::move(info)), decoded->stream.stream};
+                                decoded->answer);
+  return Started{*std::move(call), make_completion_answer(std::move(info)), decoded->answer.stream};
 }
 
 Reply Router::tokenize(const std::string& body) const {

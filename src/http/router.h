@@ -7,6 +7,7 @@
 
 #include "api/service.h"
 #include "http/answer.h"
+#include "http/decode.h"
 #include "http/metrics.h"
 #include "http/reply.h"
 
@@ -47,7 +48,7 @@ class Router {
   Reply health(bool ready) const;
   Reply metrics() const;
   AnswerInfo answer_info(const char* prefix, const GenerationOptions& options, size_t prompts,
-                         bool include_usage) const;
+                         const AnswerOptions& answer) const;
 
   Service& service_;
   const Metrics& metrics_;

@@ -221,6 +221,8 @@ std::string_view strip_text(std::string_view text, StripSide side, const std::st
 size_t find_text(std::string_view text, std::string_view needle, size_t from) {
   if (from > text.size()) return std::string_view::npos;
   if (needle.empty()) return from;
+  if (needle.size() == 1) return text.find(needle[0], from);
+  // memmem and not find(): that one takes quadratic time on text made for it.
   const void* found = memmem(text.data() + from, text.size() - from, needle.data(), needle.size());
   if (!found) return std::string_view::npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());

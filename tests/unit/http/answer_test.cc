@@ -61,6 +61,26 @@ TEST(ChatAnswer, UsageComesInAChunkOfItsOwn) {
   EXPECT_EQ(chunks[1]["usage"]["total_tokens"], 8);
 }
 
+// A token that completes no character has a chunk all the same: its id.
+TEST(ChatAnswer, TokenIdsStandBesideTheText) {
+  AnswerInfo info = info_of();
+  info.token_ids = true;
+  TextEvent first = text_event("");
+  first.ids = {7};
+  TextEvent last = last_event();
+  last.ids = {8, 9};
+  for (const auto& make : {make_chat_answer, make_completion_answer}) {
+    const auto streamed = make(info);
+    EXPECT_EQ(chunks_of(streamed->stream(first))[0]["choices"][0]["token_ids"], Json({7}));
+    EXPECT_EQ(chunks_of(streamed->stream(last))[0]["choices"][0]["token_ids"], Json({8, 9}));
+    const auto whole = make(info);
+    whole->collect(first);
+    whole->collect(last);
+    const Json body = Json::parse(whole->whole().body);
+    EXPECT_EQ(body["choices"][0]["token_ids"], Json({7, 8, 9}));
+  }
+}
+
 TEST(ChatAnswer, LogprobsHaveBytes) {
   AnswerInfo info = info_of();
   info.logprobs = true;

@@ -20,7 +20,8 @@ TEST(DecodeChat, ReadsEveryOption) {
     "top_p": 1, "min_p": 0.1, "top_k": 40.0, "presence_penalty": 1, "frequency_penalty": -1, "repeat_penalty": 1.5,
     "seed": -1, "logit_bias": {"5": -100, "6": 1.5}, "stop": ["a", "b"], "n": 2, "ignore_eos": true,
     "logprobs": true, "top_logprobs": 3, "stream": true, "stream_options": {"include_usage": true},
-    "chat_template_kwargs": {"k": 1}, "user": "ignored", "response_format": {"type": "text"}, "tool_choice": "auto"})");
+    "chat_template_kwargs": {"k": 1}, "user": "ignored", "response_format": {"type": "text"}, "tool_choice": "auto",
+    "return_token_ids": true})");
   ASSERT_TRUE(chat.ok()) << chat.status();
   const GenerationOptions& options = chat->request.options;
   EXPECT_EQ(chat->request.messages_json, R"([{"role":"user"}])");
@@ -41,8 +42,9 @@ TEST(DecodeChat, ReadsEveryOption) {
   EXPECT_EQ(options.n, 2);
   EXPECT_TRUE(options.ignore_eos);
   EXPECT_EQ(options.top_logprobs, 3);
-  EXPECT_TRUE(chat->stream.stream);
-  EXPECT_TRUE(chat->stream.include_usage);
+  EXPECT_TRUE(chat->answer.stream);
+  EXPECT_TRUE(chat->answer.include_usage);
+  EXPECT_TRUE(chat->answer.return_token_ids);
 }
 
 TEST(DecodeChat, NullIsAbsent) {
