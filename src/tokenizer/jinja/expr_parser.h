@@ -43,6 +43,7 @@ class ExprParser {
   ExprPtr parse_postfix(ExprPtr operand);
   ExprPtr parse_attribute(ExprPtr operand);
   ExprPtr parse_subscript(ExprPtr operand);
+  ExprPtr parse_call(ExprPtr callee);
   ExprPtr parse_filters_and_tests(ExprPtr operand);
   ExprPtr parse_filter(ExprPtr operand);
   ExprPtr parse_test(ExprPtr operand);

@@ -109,14 +109,18 @@ ExprPtr ExprParser::parse_postfix(ExprPtr expr) {
     } else if (tokens_.at_symbol("[")) {
       expr = parse_subscript(std::move(expr));
     } else if (tokens_.at_symbol("(")) {
-      ExprPtr call = make(ExprKind::kCall, tokens_.peek().line, {});
-      adopt(*call, std::move(expr));
-      parse_arguments(*call);
-      expr = std::move(call);
+      expr = parse_call(std::move(expr));
     } else {
       return expr;
     }
   }
+}
+
+ExprPtr ExprParser::parse_call(ExprPtr callee) {
+  ExprPtr call = make(ExprKind::kCall, tokens_.peek().line, {});
+  adopt(*call, std::move(callee));
+  parse_arguments(*call);
+  return call;
 }
 
 ExprPtr ExprParser::parse_attribute(ExprPtr operand) {
@@ -182,10 +186,7 @@ ExprPtr ExprParser::parse_filters_and_tests(ExprPtr expr) {
     } else if (tokens_.at_name("is")) {
       expr = parse_test(std::move(expr));
     } else if (tokens_.at_symbol("(")) {
-      ExprPtr call = make(ExprKind::kCall, tokens_.peek().line, {});
-      adopt(*call, std::move(expr));
-      parse_arguments(*call);
-      expr = std::move(call);
+      expr = parse_call(std::move(expr));
     } else {
       return expr;
     }
