@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "device/stage.h"
 #include "model/model_spec.h"
+#include "tensor/weight_format.h"
 
 namespace mokume {
 
@@ -25,13 +26,15 @@ struct StageOptions {
   std::shared_ptr<const Model> model;
   int first_layer = 0;  ///< [first_layer, last_layer)
   int last_layer = 0;
-  bool has_embedding = false;  ///< input is token ids, not hidden states
-  bool has_head = false;       ///< output is logits, not hidden states
-  bool exact = false;          ///< activations and KV in F32
-  int kv_pages = 0;            ///< pages of this stage's KV cache
-  int page_tokens = 16;        ///< tokens a page; a multiple of 16
-  int max_tokens = 0;          ///< most tokens of one step
-  int max_logit_rows = 0;      ///< most rows of logits of one step
+  bool has_embedding = false;                  ///< input is token ids, not hidden states
+  bool has_head = false;                       ///< output is logits, not hidden states
+  bool exact = false;                          ///< activations and KV in F32
+  WeightFormat weights = WeightFormat::kKeep;  ///< what the layers' weights are converted to
+  int kv_pages = 0;                            ///< pages of this stage's KV cache
+  int page_tokens = 16;                        ///< tokens a page; a multiple of 16
+  int state_slots = 0;     ///< sequences that have recurrent states at the same time
+  int max_tokens = 0;      ///< most tokens of one step
+  int max_logit_rows = 0;  ///< most rows of logits of one step
   std::function<void(int layers_done, int layers)>
       progress;  ///< while weights are loaded; may be empty
 };

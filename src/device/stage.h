@@ -1,6 +1,7 @@
 // A stage: layers [a, b) of a model on one device, with its own KV pages.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -17,6 +18,7 @@ struct SequenceSlice {
   int32_t token_count = 0;
   int32_t first_position = 0;
   std::span<const int32_t> pages;
+  int32_t state_slot = 0;  ///< its recurrent states, of a model that has such; zeroed at position 0
 };
 
 /// One step of one stage, as plain arrays. Everything stays valid until `done` is called.
@@ -37,9 +39,16 @@ class Stage {
   /// Asynchronous: `done` is called once, on the device's worker thread, and must not block. Never
   /// throws.
   virtual void enqueue(const StageStep& step, std::function<void(Status)> done) = 0;
+  /// Bytes of one sequence's recurrent states; 0 for a stage that has none.
+  virtual uint64_t state_bytes() const = 0;
+  /// Copies the states of `slot` out or back in, between two steps: waits for what is enqueued.
+  /// `bytes` holds state_bytes(). A sequence goes on from a copy as if it had never left, if the
+  /// positions that follow are stepped with the same pages.
+  virtual Status save_state(int slot, std::span<std::byte> bytes) = 0;
+  virtual Status load_state(int slot, std::span<const std::byte> bytes) = 0;
   /// Seconds this stage has spent stepping since it was made.
   virtual double busy_seconds() const = 0;
-  /// Bytes of weights and KV that the stage holds.
+  /// Bytes of weights, KV and states that the stage holds.
   virtual uint64_t memory_bytes() const = 0;
 };
 

@@ -15,6 +15,7 @@ struct Collector {
   void add(std::initializer_list<const Linear*> linears) {
     for (const Linear* linear : linears) {
       add(linear->weight);
+      add(linear->scales);
       add(linear->bias);
     }
   }
@@ -23,6 +24,11 @@ struct Collector {
     if (attention.q_norm) add(attention.q_norm->weight);
     if (attention.k_norm) add(attention.k_norm->weight);
   }
+  void operator()(const DeltaNet& net) {
+    add({&net.qkv, &net.z, &net.a, &net.b, &net.o});
+    for (const TensorView* tensor : {&net.conv, &net.decay_rate, &net.dt_bias}) add(*tensor);
+    add(net.norm.weight);
+  }
   void operator()(const SwiGlu& ffn) { add({&ffn.gate, &ffn.up, &ffn.down}); }
 };
 
@@ -30,6 +36,7 @@ struct KvElements {
   int64_t operator()(const Attention& attention) const {
     return int64_t{2} * attention.kv_heads * attention.head_dim;
   }
+  int64_t operator()(const DeltaNet&) const { return 0; }
 };
 
 }  // namespace

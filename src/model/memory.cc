@@ -1,17 +1,26 @@
 #include "model/memory.h"
 
 #include "base/checked.h"
+#include "model/linear.h"
 
 namespace mokume {
 namespace {
 
-uint64_t bytes_of(const Linear& linear) { return linear.weight.bytes + linear.bias.bytes; }
+uint64_t bytes_of(const Linear& linear) { return linear_bytes(linear); }
 
 uint64_t bytes_of(const std::optional<RmsNorm>& norm) { return norm ? norm->weight.bytes : 0; }
 
 uint64_t bytes_of(const Attention& attention) {
   return bytes_of(attention.q) + bytes_of(attention.k) + bytes_of(attention.v) +
          bytes_of(attention.o) + bytes_of(attention.q_norm) + bytes_of(attention.k_norm);
+}
+
+uint64_t bytes_of(const DeltaNet& net) {
+  uint64_t bytes =
+      net.conv.bytes + net.decay_rate.bytes + net.dt_bias.bytes + net.norm.weight.bytes;
+  for (const Linear* linear : {&net.qkv, &net.z, &net.a, &net.b, &net.o})
+    bytes += bytes_of(*linear);
+  return bytes;
 }
 
 uint64_t bytes_of(const SwiGlu& ffn) {
@@ -30,6 +39,16 @@ std::optional<uint64_t> kv_elements(const Attention& attention) {
   const auto keys = checked_mul(static_cast<uint64_t>(attention.kv_heads),
                                 static_cast<uint64_t>(attention.head_dim));
   return keys ? checked_mul(*keys, 2) : std::nullopt;
+}
+
+std::optional<uint64_t> kv_elements(const DeltaNet&) { return 0; }
+
+/// Numbers of one sequence's state in the layer.
+uint64_t state_elements(const Attention&) { return 0; }
+uint64_t state_elements(const DeltaNet& net) {
+  const auto matrix = uint64_t(net.value_width()) * static_cast<uint64_t>(net.key_dim);
+  const auto inputs = uint64_t(net.channels()) * static_cast<uint64_t>(net.conv_kernel - 1);
+  return matrix + inputs;
 }
 
 }  // namespace
@@ -58,6 +77,15 @@ std::optional<uint64_t> stage_kv_page_bytes(const ModelSpec& spec, int first_lay
     total = *sum;
   }
   return total;
+}
+
+uint64_t stage_state_bytes(const ModelSpec& spec, int first_layer, int last_layer) {
+  uint64_t elements = 0;
+  for (int layer = first_layer; layer < last_layer; ++layer) {
+    elements += std::visit([](const auto& mixer) { return state_elements(mixer); },
+                           spec.layers[layer].mixer);
+  }
+  return elements * sizeof(float);
 }
 
 }  // namespace mokume

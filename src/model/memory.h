@@ -18,4 +18,8 @@ uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_lay
 std::optional<uint64_t> stage_kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer,
                                             int page_tokens, bool exact);
 
+/// The recurrent state of one sequence in layers [first, last), F32: what the DeltaNet layers keep
+/// beside the KV pages. The sizes a loader lets through cannot overflow it.
+uint64_t stage_state_bytes(const ModelSpec& spec, int first_layer, int last_layer);
+
 }  // namespace mokume

@@ -15,11 +15,20 @@
 
 namespace mokume {
 
-/// y = scale * W x (+ b); weight [N, K], bias F32 [N] or empty.
+/// y = W x (+ b); weight [N, K], bias F32 [N] or empty. What W's elements are multiplied by depends
+/// on the weight's type:
+///   I8, F8_E4M3   `scales` F32 [N], one a row
+///   E2M1          `scales` F8_E4M3 [N, K/16], one a group of 16 columns, each times scale /
+///   divisor NVFP4         the scales inside its blocks, each times scale / divisor other types
+///   nothing; `scales` is empty
+/// Scales are finite and above 0; one of `scale` and `divisor` is 1, so that a group's factor is
+/// rounded once, as its format says.
 struct Linear {
   TensorView weight;
+  TensorView scales;
   TensorView bias;
-  float scale = 1;  ///< of the whole tensor, finite and positive; other than 1 for NVFP4 only
+  float scale = 1;    ///< of the whole tensor (GGUF's ".scale", ModelOpt's weight_scale_2)
+  float divisor = 1;  ///< of the whole tensor (compressed-tensors' weight_global_scale)
 };
 
 /// y = x * rsqrt(mean(x^2) + epsilon) * w; weight F32 [K].
@@ -46,8 +55,41 @@ struct Attention {
   int head_dim = 0;
   float scale = 0;  ///< of q.k before the softmax
   Rope rope;
+  bool output_gate = false;  ///< q gives [query | gate] for every head, 2 * head_dim rows each;
+                             ///< o reads attention * sigmoid(gate)
   Linear q, k, v, o;
   std::optional<RmsNorm> q_norm, k_norm;  ///< of every head before the rope; weight [head_dim]
+};
+
+/// The gated delta rule (Yang et al., Gated Delta Networks, arXiv:2412.06464), as Qwen3.5 has it.
+///   c = silu(conv(qkv x)), a depthwise causal convolution; c = [query | key | value]
+///   query, key: scaled to length 1 in every head (epsilon 1e-6 in the sum of squares), query also
+///   by key_dim^-1/2
+///   beta = sigmoid(b x); decay = exp(decay_rate * softplus(a x + dt_bias)), one a value head
+///   S = decay * S; S += key (beta * (value - S^T key))^T; out = S^T query
+///   y = o(norm(out) * silu(z x)), the norm over each value head
+/// A sequence's state in a layer is S, [value_heads][key_dim][value_dim], and the last conv_kernel
+/// - 1 rows of qkv x.
+struct DeltaNet {
+  int key_heads = 0;
+  int value_heads = 0;  ///< a multiple of key_heads
+  int key_dim = 0;      ///< of a head
+  int value_dim = 0;
+  int conv_kernel = 0;
+  bool tiled_heads = false;  ///< value head h reads key head h % key_heads (GGUF), otherwise
+                             ///< h / (value_heads / key_heads)
+  Linear qkv;                ///< [channels(), hidden]
+  Linear z;                  ///< [value_width(), hidden]
+  Linear a, b;               ///< [value_heads, hidden]
+  Linear o;                  ///< [hidden, value_width()]
+  TensorView conv;           ///< F32 [channels(), conv_kernel], the newest input last
+  TensorView decay_rate;     ///< F32 [value_heads]: -exp(A_log)
+  TensorView dt_bias;        ///< F32 [value_heads]
+  RmsNorm norm;              ///< [value_dim]
+
+  int key_width() const { return key_heads * key_dim; }
+  int value_width() const { return value_heads * value_dim; }
+  int channels() const { return 2 * key_width() + value_width(); }
 };
 
 /// y = down(silu(gate(x)) * up(x)).
@@ -59,7 +101,7 @@ struct SwiGlu {
 /// h += mixer(mixer_norm(h)); h += ffn(ffn_norm(h)).
 struct LayerSpec {
   RmsNorm mixer_norm;
-  std::variant<Attention> mixer;
+  std::variant<Attention, DeltaNet> mixer;
   RmsNorm ffn_norm;
   std::variant<SwiGlu> ffn;
 };

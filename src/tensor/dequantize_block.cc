@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/float8.h"
 #include "tensor/half.h"
 
 namespace mokume {
@@ -168,6 +169,16 @@ void dequantize_block(DType type, const std::byte* block, float* out) {
       return dequantize_mxfp4(block, out);
     case DType::kNVFP4:
       return dequantize_nvfp4(block, out);
+    case DType::kI8:
+      *out = static_cast<float>(load<int8_t>(block));
+      return;
+    case DType::kF8_E4M3:
+      *out = e4m3_to_float(load<uint8_t>(block));
+      return;
+    case DType::kE2M1:
+      out[0] = e2m1_to_float(load_byte(block) & 15);
+      out[1] = e2m1_to_float(load_byte(block) >> 4);
+      return;
   }
 }
 

@@ -21,7 +21,10 @@ enum class DType : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kMXFP4,
-  kNVFP4
+  kNVFP4,
+  kI8,
+  kF8_E4M3,
+  kE2M1
 };
 
 /// How a type lies in memory: rows are whole blocks of `block_elements` in `block_bytes`.
@@ -33,6 +36,9 @@ enum class DType : uint8_t {
 /// high[64]; i8 s[16]; f16 d}: groups of 16, value d*s*(q-32). IQ4_NL {f16 d; u8 q[16]}: 16 uneven
 /// levels. MXFP4 {u8 e; u8 q[16]}: E2M1 times 2^(e-127). NVFP4 {u8 s[4]; u8 q[32]}: groups of 16,
 /// E2M1 times the unsigned E4M3 s; a scale of the whole tensor is not part of the type.
+/// The last three are elements of Hugging Face checkpoints, whose scales are tensors of their own:
+/// I8, F8_E4M3 (OCP 8-bit floats, "fn": no infinity), and E2M1, two to a byte, the low nibble
+/// first.
 struct DTypeInfo {
   std::string_view name;
   int block_elements;

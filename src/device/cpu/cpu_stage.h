@@ -33,6 +33,9 @@ class CpuStage : public Stage {
   ~CpuStage() override;
 
   void enqueue(const StageStep& step, std::function<void(Status)> done) override;
+  uint64_t state_bytes() const override { return 0; }
+  Status save_state(int, std::span<std::byte>) override { return absl::OkStatus(); }
+  Status load_state(int, std::span<const std::byte>) override { return absl::OkStatus(); }
   double busy_seconds() const override { return busy_seconds_.load(std::memory_order_relaxed); }
   uint64_t memory_bytes() const override { return memory_bytes_; }
 

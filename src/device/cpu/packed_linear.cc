@@ -48,6 +48,10 @@ std::optional<Packing> packing_of(DType type) {
       return from_blocks(BlockType::kMXFP4);
     case DType::kNVFP4:
       return from_blocks(BlockType::kNVFP4);
+    case DType::kI8:
+    case DType::kF8_E4M3:
+    case DType::kE2M1:
+      return std::nullopt;
   }
   return std::nullopt;
 }

@@ -37,6 +37,9 @@ class FakeStage final : public Stage {
   explicit FakeStage(Options options);
   ~FakeStage() override;
   void enqueue(const StageStep& step, std::function<void(Status)> done) override;
+  uint64_t state_bytes() const override { return 0; }
+  Status save_state(int, std::span<std::byte>) override { return absl::OkStatus(); }
+  Status load_state(int, std::span<const std::byte>) override { return absl::OkStatus(); }
   double busy_seconds() const override { return busy_.load(); }
   uint64_t memory_bytes() const override { return memory_.size() * sizeof(uint64_t); }
 

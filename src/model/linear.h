@@ -1,0 +1,20 @@
+// The values of a linear layer's weight, whatever scales its format keeps beside it.
+#pragma once
+
+#include <span>
+
+#include "model/model_spec.h"
+
+namespace mokume {
+
+/// What the elements of group [column, column + 16) of a row are multiplied by, for E2M1; of the
+/// whole row for I8 and F8_E4M3; 1 for types that hold their own scales (NVFP4's are not included).
+float linear_scale(const Linear& linear, int64_t row, int64_t column);
+
+/// Writes row `row` of the weight as float32, every scale applied; `out` holds K values.
+void dequantize_linear_row(const Linear& linear, int64_t row, std::span<float> out);
+
+/// Bytes of weight, scales and bias as stored.
+uint64_t linear_bytes(const Linear& linear);
+
+}  // namespace mokume
