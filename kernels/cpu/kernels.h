@@ -63,6 +63,38 @@ struct AttentionArgs {
   KvPages kv;
 };
 
+inline constexpr int kMaxConvKernel = 8;
+
+/// A causal depthwise convolution of one sequence's tokens, in place, then silu:
+/// rows[t][c] = silu(sum over j of weight[j][c] * input[t - kernel + 1 + j][c]).
+struct ConvArgs {
+  float* rows = nullptr;  ///< [tokens][channels]
+  size_t stride = 0;      ///< floats between tokens
+  float* state =
+      nullptr;  ///< [kernel - 1][channels]: the inputs before token 0; then the last ones
+  const float* weight = nullptr;  ///< [kernel][channels], the newest input last
+  int kernel = 0;                 ///< 2 .. kMaxConvKernel
+  int channels = 0;
+};
+
+/// The gated delta rule of one sequence in one value head, token by token:
+/// S = decay S; S += key (beta (value - S^T key))^T; out = S^T query.
+/// Columns of S do not depend on each other.
+struct DeltaRuleArgs {
+  float* state = nullptr;        ///< S, [key_dim][value_dim]
+  const float* query = nullptr;  ///< [tokens][key_dim], as key and value `stride` floats apart
+  const float* key = nullptr;
+  const float* value = nullptr;  ///< [tokens][value_dim]
+  size_t stride = 0;
+  const float* decay = nullptr;  ///< [tokens], `gate_stride` floats apart, in (0, 1]
+  const float* beta = nullptr;
+  size_t gate_stride = 0;
+  float* out = nullptr;  ///< [tokens][value_dim], `out_stride` floats apart
+  size_t out_stride = 0;
+  int key_dim = 0;
+  int value_dim = 0;
+};
+
 struct CpuKernels {
   Isa isa;
   const char* name;
@@ -84,6 +116,18 @@ struct CpuKernels {
 
   /// gate = silu(gate) * up
   void (*silu_mul)(float* gate, const float* up, int columns);
+
+  /// x = x * sigmoid(gate)
+  void (*sigmoid_mul)(float* x, const float* gate, int columns);
+
+  /// x = x * length * rsqrt(sum of x^2 + epsilon)
+  void (*scale_to_length)(float* x, float length, float epsilon, int columns);
+
+  /// Channels [channel_begin, channel_end) of all `tokens`.
+  void (*conv_silu)(const ConvArgs& args, int channel_begin, int channel_end, int tokens);
+
+  /// Columns [column_begin, column_end) of the state and the output, all `tokens`.
+  void (*delta_rule)(const DeltaRuleArgs& args, int column_begin, int column_end, int tokens);
 
   /// Turns the first `dims` elements of each of `heads` heads in place; cos_sin holds dims/2
   /// cosines, then dims/2 sines. Pairs are neighbours when `interleaved`, else dims/2 apart.

@@ -87,6 +87,57 @@ void silu_mul(float* gate, const float* up, int columns) {
   }
 }
 
+float sigmoid_times(double gate, double x) { return static_cast<float>(x / (1 + std::exp(-gate))); }
+
+void sigmoid_mul(float* x, const float* gate, int columns) {
+  for (int k = 0; k < columns; ++k) x[k] = sigmoid_times(gate[k], x[k]);
+}
+
+void scale_to_length(float* x, float length, float epsilon, int columns) {
+  double sum = epsilon;
+  for (int k = 0; k < columns; ++k) sum += double{x[k]} * x[k];
+  for (int k = 0; k < columns; ++k) x[k] = static_cast<float>(x[k] * length / std::sqrt(sum));
+}
+
+void conv_silu(const ConvArgs& args, int channel_begin, int channel_end, int tokens) {
+  const int past = args.kernel - 1;
+  for (int c = channel_begin; c < channel_end; ++c) {
+    for (int t = 0; t < tokens; ++t) {
+      float& target = args.rows[t * args.stride + c];
+      const float newest = target;
+      double sum = double{args.weight[static_cast<size_t>(past) * args.channels + c]} * newest;
+      for (int j = 0; j < past; ++j) {
+        const size_t at = static_cast<size_t>(j) * args.channels + c;
+        sum += double{args.weight[at]} * args.state[at];
+        args.state[at] = j + 1 < past ? args.state[at + args.channels] : newest;
+      }
+      target = sigmoid_times(sum, sum);
+    }
+  }
+}
+
+void delta_rule(const DeltaRuleArgs& args, int column_begin, int column_end, int tokens) {
+  for (int t = 0; t < tokens; ++t) {
+    const float* k = args.key + t * args.stride;
+    const float* q = args.query + t * args.stride;
+    const double decay = args.decay[t * args.gate_stride];
+    for (int column = column_begin; column < column_end; ++column) {
+      const auto state = [&](int i) -> float& {
+        return args.state[static_cast<size_t>(i) * args.value_dim + column];
+      };
+      double seen = 0, out = 0;
+      for (int i = 0; i < args.key_dim; ++i) seen += decay * state(i) * k[i];
+      const double delta =
+          args.beta[t * args.gate_stride] * (args.value[t * args.stride + column] - seen);
+      for (int i = 0; i < args.key_dim; ++i) {
+        state(i) = static_cast<float>(decay * state(i) + k[i] * delta);
+        out += double{state(i)} * q[i];
+      }
+      args.out[t * args.out_stride + column] = static_cast<float>(out);
+    }
+  }
+}
+
 void rope(float* x, int heads, int head_dim, int dims, bool interleaved, const float* cos_sin) {
   const int half = dims / 2;
   for (int h = 0; h < heads; ++h) {
@@ -178,8 +229,9 @@ void attention(const AttentionArgs& args, int kv_head, int token_begin, int toke
 }  // namespace
 
 const CpuKernels& scalar_kernels() {
-  static constexpr CpuKernels kTable{Isa::kScalar, "scalar", quantize_rows, matmul_int8, matmul_f32,
-                                     rms_norm,     silu_mul, rope,          kv_append,   attention};
+  static constexpr CpuKernels kTable{
+      Isa::kScalar, "scalar",        quantize_rows, matmul_int8, matmul_f32, rms_norm,  silu_mul,
+      sigmoid_mul,  scale_to_length, conv_silu,     delta_rule,  rope,       kv_append, attention};
   return kTable;
 }
 

@@ -54,7 +54,8 @@ void Pipeline::launch(Batch batch) {
     slot.slices.push_back({.first_token = slice.first_token,
                            .token_count = slice.token_count,
                            .first_position = slice.first_position,
-                           .pages = slot.batch.pages(slice)});
+                           .pages = slot.batch.pages(slice),
+                           .state_slot = slice.state_slot});
   }
   enqueue(index, 0);
 }

@@ -18,6 +18,7 @@ struct BatchSlice {
   int32_t first_position = 0;
   int32_t first_page = 0;  ///< its pages are page_ids [first_page, first_page + page_count)
   int32_t page_count = 0;
+  int32_t state_slot = 0;  ///< where the stages keep its recurrent states
 };
 
 /// Read-only once built; owns everything it says.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 
 #include "base/checked.h"
 
@@ -39,7 +40,10 @@ Scheduler::Scheduler(const SchedulerOptions& options)
     : options_(options),
       max_positions_(static_cast<int>(std::min<int64_t>(
           options.context_length, int64_t{options.kv_pages} * options.page_tokens))),
-      pool_(options.kv_pages) {}
+      pool_(options.kv_pages),
+      free_slots_(static_cast<size_t>(options.max_sequences)) {
+  std::iota(free_slots_.rbegin(), free_slots_.rend(), 0);
+}
 
 SequenceId Scheduler::add(std::vector<TokenId> prompt) {
   const SequenceId id = next_id_++;
@@ -52,6 +56,7 @@ SequenceId Scheduler::add(std::vector<TokenId> prompt) {
 void Scheduler::remove(SequenceId id) {
   if (by_id_.erase(id) == 0) return;
   Owned sequence = take_out(running_, id);
+  if (sequence) give_slot_back(*sequence);
   if (!sequence) sequence = take_out(waiting_, id);
   if (sequence->in_flight > 0) leaving_.push_back(std::move(sequence));
 }
@@ -84,6 +89,8 @@ void Scheduler::admit() {
     spare -= needed;
     Owned sequence = std::move(waiting_.front());
     waiting_.pop_front();
+    sequence->state_slot = free_slots_.back();
+    free_slots_.pop_back();
     running_.insert(position_of(running_, sequence->id), std::move(sequence));
   }
 }
@@ -150,11 +157,19 @@ bool Scheduler::preempt_after(size_t index) {
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
     victim->blocks.release();
     victim->scheduled = 0;
+    give_slot_back(*victim);
     waiting_.insert(position_of(waiting_, victim->id), std::move(victim));
     ++preemptions_;
     return true;
   }
   return false;
+}
+
+// Stages run their steps in order, so the next owner's first step cannot overtake a last one of
+// this sequence that is still in flight.
+void Scheduler::give_slot_back(Sequence& sequence) {
+  free_slots_.push_back(sequence.state_slot);
+  sequence.state_slot = -1;
 }
 
 void Scheduler::append(Batch& batch, Sequence& sequence, int count) {
@@ -165,7 +180,8 @@ void Scheduler::append(Batch& batch, Sequence& sequence, int count) {
                           .token_count = count,
                           .first_position = sequence.scheduled,
                           .first_page = static_cast<int32_t>(batch.page_ids.size()),
-                          .page_count = static_cast<int32_t>(pages.size())});
+                          .page_count = static_cast<int32_t>(pages.size()),
+                          .state_slot = sequence.state_slot});
   batch.token_ids.insert(batch.token_ids.end(), first, first + count);
   batch.page_ids.insert(batch.page_ids.end(), pages.begin(), pages.end());
   sequence.scheduled += count;
@@ -219,8 +235,14 @@ Status Scheduler::check() const {
     return internal_error("scheduler", "sequences are out of order");
   if (by_id_.size() != running_.size() + waiting_.size())
     return internal_error("scheduler", "a sequence is lost");
+  std::vector<bool> slots(static_cast<size_t>(options_.max_sequences));
+  for (const int slot : free_slots_) slots[static_cast<size_t>(slot)] = true;
   for (const Owned& sequence : running_) {
     pages += sequence->blocks.page_count();
+    if (sequence->state_slot < 0 || slots[static_cast<size_t>(sequence->state_slot)]) {
+      return internal_error("scheduler", "sequence ", sequence->id, " has no slot of its own");
+    }
+    slots[static_cast<size_t>(sequence->state_slot)] = true;
     if (sequence->awaiting_token && sequence->in_flight == 0) {
       return internal_error("scheduler", "sequence ", sequence->id,
                             " awaits a token that no batch brings");
@@ -232,8 +254,9 @@ Status Scheduler::check() const {
   }
   for (const Owned& sequence : waiting_) {
     if (sequence->blocks.page_count() != 0 || sequence->in_flight != 0 ||
-        sequence->scheduled != 0) {
-      return internal_error("scheduler", "sequence ", sequence->id, " waits, but holds pages");
+        sequence->scheduled != 0 || sequence->state_slot != -1) {
+      return internal_error("scheduler", "sequence ", sequence->id,
+                            " waits, but holds pages or a slot");
     }
   }
   for (const Owned& sequence : leaving_) {
@@ -241,6 +264,8 @@ Status Scheduler::check() const {
     if (sequence->in_flight == 0)
       return internal_error("scheduler", "sequence ", sequence->id, " never leaves");
   }
+  if (free_slots_.size() + running_.size() != slots.size())
+    return internal_error("scheduler", "a slot of states is lost");
   if (pages != pool_.used())
     return internal_error("scheduler", pool_.used(), " pages in use, ", pages, " held");
   return {};

@@ -82,12 +82,14 @@ class Scheduler {
   static int wanted_tokens(const Sequence& sequence, Budget& budget);
   int reserve(size_t index, int count);
   bool preempt_after(size_t index);
+  void give_slot_back(Sequence& sequence);
   static void append(Batch& batch, Sequence& sequence, int count);
   void come_back(const BatchSlice& slice);
 
   const SchedulerOptions options_;
   const int max_positions_;
   PagePool pool_;
+  std::vector<int> free_slots_;                      // of recurrent states
   std::unordered_map<SequenceId, Sequence*> by_id_;  // waiting and running
   std::deque<Owned> waiting_;                        // by id; holds no pages
   std::vector<Owned> running_;                       // by id

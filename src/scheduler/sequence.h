@@ -34,6 +34,8 @@ struct Sequence {
   int in_flight = 0;  ///< batches under way that carry it
   bool awaiting_token = false;  ///< one of them brings its next token
   BlockTable blocks;
+  /// In [0, max_sequences), its own while it is running; -1 while it waits.
+  int state_slot = -1;
 };
 
 }  // namespace mokume

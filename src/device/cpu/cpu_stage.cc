@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <limits>
 
 #include "base/checked.h"
@@ -11,20 +12,46 @@
 namespace mokume {
 namespace {
 
+void widen(const Attention& a, StageWidths& widths) {
+  const int q = a.heads * a.head_dim;
+  widths.q = std::max(widths.q, a.output_gate ? 2 * q : q);
+  widths.kv = std::max(widths.kv, a.kv_heads * a.head_dim);
+  if (a.output_gate) widths.ffn = std::max(widths.ffn, q);
+}
+
+void widen(const DeltaNet& net, StageWidths& widths) {
+  widths.q = std::max(widths.q, net.channels());
+  widths.kv = std::max(widths.kv, net.value_heads);
+  widths.ffn = std::max(widths.ffn, net.value_width());
+}
+
 StageWidths widths_of(const StageOptions& options) {
   StageWidths widths;
   widths.hidden = options.model->spec.hidden_size;
   for (int i = options.first_layer; i < options.last_layer; ++i) {
-    const auto& a = std::get<Attention>(options.model->spec.layers[i].mixer);
-    widths.q = std::max(widths.q, a.heads * a.head_dim);
-    widths.kv = std::max(widths.kv, a.kv_heads * a.head_dim);
-    widths.ffn = std::max(widths.ffn, std::get<SwiGlu>(options.model->spec.layers[i].ffn).hidden);
+    const LayerSpec& layer = options.model->spec.layers[i];
+    std::visit([&](const auto& mixer) { widen(mixer, widths); }, layer.mixer);
+    widths.ffn = std::max(widths.ffn, std::get<SwiGlu>(layer.ffn).hidden);
   }
   return widths;
 }
 
 int max_rows(const StageOptions& options) {
   return std::max(options.max_tokens, options.max_logit_rows);
+}
+
+Status check_mixer(int layer, const Attention& attention) {
+  const int head_dim = attention.head_dim;
+  if (head_dim % 16 == 0 && head_dim <= kernels::kMaxHeadDim) return absl::OkStatus();
+  return invalid_argument("cpu", "layer ", layer, " has heads of ", head_dim,
+                          " elements; the CPU device runs multiples of 16 up to ",
+                          kernels::kMaxHeadDim);
+}
+
+Status check_mixer(int layer, const DeltaNet& net) {
+  if (net.conv_kernel >= 2 && net.conv_kernel <= kernels::kMaxConvKernel) return absl::OkStatus();
+  return invalid_argument("cpu", "layer ", layer, " convolves over ", net.conv_kernel,
+                          " tokens; the CPU device runs 2 to ", kernels::kMaxConvKernel);
 }
 
 Status check_options(const StageOptions& options) {
@@ -39,12 +66,8 @@ Status check_options(const StageOptions& options) {
                             options.page_tokens);
   }
   for (int i = options.first_layer; i < options.last_layer; ++i) {
-    const int head_dim = std::get<Attention>(spec.layers[i].mixer).head_dim;
-    if (head_dim % 16 != 0 || head_dim > kernels::kMaxHeadDim) {
-      return invalid_argument("cpu", "layer ", i, " has heads of ", head_dim,
-                              " elements; the CPU device runs multiples of 16 up to ",
-                              kernels::kMaxHeadDim);
-    }
+    MKM_RETURN_IF_ERROR(
+        std::visit([&](const auto& mixer) { return check_mixer(i, mixer); }, spec.layers[i].mixer));
   }
   return absl::OkStatus();
 }
@@ -59,15 +82,25 @@ uint64_t kv_bytes(const StageOptions& options, int first, int last) {
   return all.value_or(std::numeric_limits<uint64_t>::max() / 2);
 }
 
+// Recurrent states of all the stage's slots in layers [first, last).
+uint64_t states_bytes(const StageOptions& options, int first, int last) {
+  const auto all = checked_mul(stage_state_bytes(options.model->spec, first, last),
+                               static_cast<uint64_t>(options.state_slots));
+  return all.value_or(std::numeric_limits<uint64_t>::max() / 4);
+}
+
 Status check_memory(const StageOptions& options, const StageWidths& widths) {
   const uint64_t kv = kv_bytes(options, options.first_layer, options.last_layer);
-  const uint64_t needed = weight_bytes(options) + kv + Workspace::bytes(widths, max_rows(options));
+  const uint64_t states = states_bytes(options, options.first_layer, options.last_layer);
+  const uint64_t needed =
+      weight_bytes(options) + kv + states + Workspace::bytes(widths, max_rows(options));
   const uint64_t available = available_memory();
   if (needed <= available) return absl::OkStatus();
   return resource_exhausted("cpu", "layers ", options.first_layer, "-", options.last_layer - 1,
-                            " need ", needed >> 20, " MiB (", kv >> 20, " MiB of it KV cache) and ",
-                            available >> 20, " MiB are available: ", (needed - available) >> 20,
-                            " MiB are missing");
+                            " need ", needed >> 20, " MiB (", kv >> 20, " MiB of it KV cache, ",
+                            states >> 20, " MiB states of ", options.state_slots,
+                            " sequences) and ", available >> 20,
+                            " MiB are available: ", (needed - available) >> 20, " MiB are missing");
 }
 
 }  // namespace
@@ -100,8 +133,10 @@ Status CpuStage::load() {
   MKM_ASSIGN_OR_RETURN(space_, Workspace::create(widths_, max_rows(options_)));
   memory_bytes_ = weight_bytes(options_) + Workspace::bytes(widths_, max_rows(options_));
   for (int i = options_.first_layer; i < options_.last_layer; ++i) {
-    const uint64_t bytes = kv_bytes(options_, i, i + 1) / 2;  // keys and values take half each
-    for (std::vector<Buffer>* buffers : {&keys_, &values_}) {
+    const uint64_t kv = kv_bytes(options_, i, i + 1) / 2;  // keys and values take half each
+    const uint64_t states = states_bytes(options_, i, i + 1);
+    for (const auto& [buffers, bytes] :
+         {std::pair{&keys_, kv}, {&values_, kv}, {&states_, states}}) {
       MKM_ASSIGN_OR_RETURN(Buffer buffer, Buffer::allocate(bytes));
       buffers->push_back(std::move(buffer));
       memory_bytes_ += bytes;
@@ -110,6 +145,46 @@ Status CpuStage::load() {
   token_sequence_.resize(static_cast<size_t>(options_.max_tokens));
   attention_items_.reserve(static_cast<size_t>(options_.max_tokens));
   return absl::OkStatus();
+}
+
+uint64_t CpuStage::state_bytes() const {
+  return stage_state_bytes(options_.model->spec, options_.first_layer, options_.last_layer);
+}
+
+float* CpuStage::state(int layer, int slot) const {
+  const size_t floats = states_[layer].bytes() / sizeof(float) / options_.state_slots;
+  return states_[layer].as<float>() + static_cast<size_t>(slot) * floats;
+}
+
+// Calls copy(a slot's piece of a layer's states, where it begins in the caller's bytes).
+Status CpuStage::copy_states(int slot, size_t bytes,
+                             const std::function<void(std::span<std::byte>, size_t)>& copy) {
+  if (slot < 0 || slot >= options_.state_slots || bytes != state_bytes()) {
+    return invalid_argument("cpu", "states of slot ", slot, " in ", bytes, " bytes; there are ",
+                            options_.state_slots, " slots of ", state_bytes());
+  }
+  worker_.run([&] {
+    size_t offset = 0;
+    for (size_t layer = 0; layer < states_.size(); ++layer) {
+      const size_t size = states_[layer].bytes() / static_cast<size_t>(options_.state_slots);
+      if (size == 0) continue;
+      copy({reinterpret_cast<std::byte*>(state(static_cast<int>(layer), slot)), size}, offset);
+      offset += size;
+    }
+  });
+  return absl::OkStatus();
+}
+
+Status CpuStage::save_state(int slot, std::span<std::byte> bytes) {
+  return copy_states(slot, bytes.size(), [&](std::span<std::byte> state, size_t offset) {
+    std::memcpy(bytes.data() + offset, state.data(), state.size());
+  });
+}
+
+Status CpuStage::load_state(int slot, std::span<const std::byte> bytes) {
+  return copy_states(slot, bytes.size(), [&](std::span<std::byte> state, size_t offset) {
+    std::memcpy(state.data(), bytes.data() + offset, state.size());
+  });
 }
 
 void CpuStage::enqueue(const StageStep& step, std::function<void(Status)> done) {

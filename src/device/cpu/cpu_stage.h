@@ -33,9 +33,9 @@ class CpuStage : public Stage {
   ~CpuStage() override;
 
   void enqueue(const StageStep& step, std::function<void(Status)> done) override;
-  uint64_t state_bytes() const override { return 0; }
-  Status save_state(int, std::span<std::byte>) override { return absl::OkStatus(); }
-  Status load_state(int, std::span<const std::byte>) override { return absl::OkStatus(); }
+  uint64_t state_bytes() const override;
+  Status save_state(int slot, std::span<std::byte> bytes) override;
+  Status load_state(int slot, std::span<const std::byte> bytes) override;
   double busy_seconds() const override { return busy_seconds_.load(std::memory_order_relaxed); }
   uint64_t memory_bytes() const override { return memory_bytes_; }
 
@@ -48,8 +48,16 @@ class CpuStage : public Stage {
   Status run_step(const StageStep& step);
   Status check(const StageStep& step) const;
   void prepare(const StageStep& step);
+  void reset_states(const StageStep& step);
   void run_layer(const StageStep& step, int layer, float* hidden);
-  void run_attention(const StageStep& step, int layer, float* hidden);
+
+  // The mixers: hidden += mixer(norm(hidden)).
+  void run_mixer(const StageStep& step, int layer, const AttentionWeights& mixer, float* hidden);
+  void project_attention(const StageStep& step, int layer, const AttentionWeights& mixer);
+  void run_mixer(const StageStep& step, int layer, const DeltaNetWeights& mixer, float* hidden);
+  void convolve(const StageStep& step, int layer, const DeltaNetWeights& mixer);
+  void prepare_heads(int tokens, const DeltaNetWeights& mixer);
+  void apply_delta_rule(const StageStep& step, int layer, const DeltaNetWeights& mixer);
   void run_ffn(int tokens, const SwiGluWeights& ffn, const NormWeights& norm, float* hidden);
   void run_head(const StageStep& step, const float* hidden);
 
@@ -59,7 +67,6 @@ class CpuStage : public Stage {
   void normalize_heads(const NormWeights& norm, float* row, int heads, int head_dim) const;
   /// rows [count, outputs of `linear`] += its bias, if it has one.
   void add_biases(const PackedLinear& linear, float* rows, int count);
-  void rotate_and_append(const StageStep& step, int layer);
   bool takes_int8(const PackedLinear& linear) const;
   struct Product {
     const PackedLinear* linear;
@@ -67,7 +74,10 @@ class CpuStage : public Stage {
   };
   /// Products of the same input [tokens, columns], as one piece of work for the threads.
   void multiply(std::initializer_list<Product> products, const float* x, int tokens);
-  kernels::KvPages kv_pages(int layer) const;
+  kernels::KvPages kv_pages(int layer, const Attention& spec) const;
+  float* state(int layer, int slot) const;
+  Status copy_states(int slot, size_t bytes,
+                     const std::function<void(std::span<std::byte>, size_t)>& copy);
 
   const StageOptions options_;
   const kernels::CpuKernels& kernels_;
@@ -76,7 +86,8 @@ class CpuStage : public Stage {
   StageWidths widths_;
   StageWeights weights_;
   Workspace space_;
-  std::vector<Buffer> keys_, values_;  // one a layer
+  std::vector<Buffer> keys_, values_;  // one a layer; empty for a DeltaNet's
+  std::vector<Buffer> states_;         // one a layer, [state_slots][floats of a sequence]
   std::vector<AttentionItem> attention_items_;
   std::vector<int> token_sequence_;  // which slice a token of the step belongs to
   uint64_t memory_bytes_ = 0;

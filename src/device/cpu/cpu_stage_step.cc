@@ -4,12 +4,11 @@
 #include <cstring>
 
 #include "device/cpu/cpu_stage.h"
+#include "device/cpu/rows.h"
 
 namespace mokume {
 namespace {
 
-// Rows of a piece of row-wise work: a single token stays on the calling thread.
-constexpr int kRowGrain = 4;
 // Tokens of a piece of attention: a few tiles of query rows.
 constexpr int kAttentionTokens = 16;
 // Pieces that each thread's share of a product is cut into.
@@ -23,11 +22,6 @@ void fill_cos_sin(const Rope& rope, int position, float* out) {
     out[i] = static_cast<float>(std::cos(double{angle})) * rope.magnitude;
     out[half + i] = static_cast<float>(std::sin(double{angle})) * rope.magnitude;
   }
-}
-
-void add_bias(float* row, const float* bias, int columns) {
-  if (!bias) return;
-  for (int i = 0; i < columns; ++i) row[i] += bias[i];
 }
 
 }  // namespace
@@ -65,6 +59,7 @@ Status CpuStage::check(const StageStep& step) const {
                             options_.max_logit_rows, " fit");
   }
   int next = 0;
+  const bool has_states = state_bytes() > 0;
   for (const SequenceSlice& slice : step.sequences) {
     const int64_t end = int64_t{slice.first_position} + slice.token_count;
     const bool pages_fit = end <= static_cast<int64_t>(slice.pages.size()) * options_.page_tokens &&
@@ -75,6 +70,10 @@ Status CpuStage::check(const StageStep& step) const {
         !pages_fit) {
       return invalid_argument("cpu", "a sequence's slice at token ", slice.first_token,
                               " does not fit its pages");
+    }
+    if (has_states && (slice.state_slot < 0 || slice.state_slot >= options_.state_slots)) {
+      return invalid_argument("cpu", "a sequence has its states in slot ", slice.state_slot,
+                              "; there are ", options_.state_slots);
     }
     next += slice.token_count;
   }
@@ -93,6 +92,7 @@ Status CpuStage::check(const StageStep& step) const {
 
 // What all layers of the step share: cosines and sines, and how attention is cut into pieces.
 void CpuStage::prepare(const StageStep& step) {
+  reset_states(step);
   attention_items_.clear();
   for (size_t s = 0; s < step.sequences.size(); ++s) {
     const SequenceSlice& slice = step.sequences[s];
@@ -115,51 +115,26 @@ void CpuStage::prepare(const StageStep& step) {
   });
 }
 
-void CpuStage::run_layer(const StageStep& step, int layer, float* hidden) {
-  const LayerWeights& weights = weights_.layers[layer];
-  run_attention(step, layer, hidden);
-  run_ffn(static_cast<int>(step.token_ids.size()), weights.ffn, weights.ffn_norm, hidden);
-}
-
-void CpuStage::run_attention(const StageStep& step, int layer, float* hidden) {
-  const LayerWeights& weights = weights_.layers[layer];
-  const Attention& spec = *weights.attention.spec;
-  const int tokens = static_cast<int>(step.token_ids.size());
-  const size_t q_width = static_cast<size_t>(spec.heads) * spec.head_dim;
-  const size_t kv_width = static_cast<size_t>(spec.kv_heads) * spec.head_dim;
-  const AttentionWeights& linears = weights.attention;
-
-  normalize(weights.mixer_norm, hidden, tokens);
-  multiply({{&linears.q, {space_.q, q_width, false}},
-            {&linears.k, {space_.k, kv_width, false}},
-            {&linears.v, {space_.v, kv_width, false}}},
-           space_.normed, tokens);
-  rotate_and_append(step, layer);
-
-  const int items = static_cast<int>(attention_items_.size()) * spec.kv_heads;
-  pool_.run(items, 1, [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) {
-      const AttentionItem& item = attention_items_[i / spec.kv_heads];
-      const SequenceSlice& slice = step.sequences[item.sequence];
-      const size_t first = slice.first_token * q_width;
-      const kernels::AttentionArgs args{
-          space_.q + first, q_width,    space_.normed + first, q_width,
-          spec.heads,       spec.scale, slice.first_position,  slice.pages.data(),
-          kv_pages(layer)};
-      kernels_.attention(args, i % spec.kv_heads, item.token_begin, item.token_end);
+// A sequence starts with states of zeros.
+void CpuStage::reset_states(const StageStep& step) {
+  pool_.run(static_cast<int>(states_.size()), 1, [&](int begin, int end) {
+    for (int layer = begin; layer < end; ++layer) {
+      const size_t bytes =
+          states_[layer].bytes() / static_cast<size_t>(std::max(1, options_.state_slots));
+      for (const SequenceSlice& slice : step.sequences) {
+        if (bytes > 0 && slice.first_position == 0)
+          std::memset(state(layer, slice.state_slot), 0, bytes);
+      }
     }
   });
-  multiply({{&linears.o, {hidden, static_cast<size_t>(widths_.hidden), true}}}, space_.normed,
-           tokens);
-  add_biases(linears.o, hidden, tokens);
 }
 
-void CpuStage::normalize_heads(const NormWeights& norm, float* row, int heads, int head_dim) const {
-  if (!norm.weight) return;
-  for (int h = 0; h < heads; ++h) {
-    float* head = row + static_cast<size_t>(h) * head_dim;
-    kernels_.rms_norm(head, norm.weight, norm.epsilon, head_dim, head);
-  }
+void CpuStage::run_layer(const StageStep& step, int layer, float* hidden) {
+  const LayerWeights& weights = weights_.layers[layer];
+  const int tokens = static_cast<int>(step.token_ids.size());
+  normalize(weights.mixer_norm, hidden, tokens);
+  std::visit([&](const auto& mixer) { run_mixer(step, layer, mixer, hidden); }, weights.mixer);
+  run_ffn(tokens, weights.ffn, weights.ffn_norm, hidden);
 }
 
 void CpuStage::add_biases(const PackedLinear& linear, float* rows, int count) {
@@ -168,35 +143,6 @@ void CpuStage::add_biases(const PackedLinear& linear, float* rows, int count) {
   pool_.run(count, kRowGrain, [&](int begin, int end) {
     for (int t = begin; t < end; ++t) {
       add_bias(rows + static_cast<size_t>(t) * width, linear.bias, width);
-    }
-  });
-}
-
-void CpuStage::rotate_and_append(const StageStep& step, int layer) {
-  const AttentionWeights& weights = weights_.layers[layer].attention;
-  const Attention& spec = *weights.spec;
-  const int q_width = spec.heads * spec.head_dim, kv_width = spec.kv_heads * spec.head_dim;
-  int table = 0;
-  for (int i = 0; i < weights.rope_table; ++i) table += weights_.ropes[i]->dims;
-  const kernels::KvPages pages = kv_pages(layer);
-  pool_.run(static_cast<int>(step.token_ids.size()), kRowGrain, [&](int begin, int end) {
-    for (int t = begin; t < end; ++t) {
-      float* q = space_.q + static_cast<size_t>(t) * q_width;
-      float* k = space_.k + static_cast<size_t>(t) * kv_width;
-      float* v = space_.v + static_cast<size_t>(t) * kv_width;
-      add_bias(q, weights.q.bias, q_width);
-      add_bias(k, weights.k.bias, kv_width);
-      add_bias(v, weights.v.bias, kv_width);
-      normalize_heads(weights.q_norm, q, spec.heads, spec.head_dim);
-      normalize_heads(weights.k_norm, k, spec.kv_heads, spec.head_dim);
-      const float* cos_sin = space_.cos_sin + static_cast<size_t>(t) * widths_.rope + table;
-      kernels_.rope(q, spec.heads, spec.head_dim, spec.rope.dims, spec.rope.interleaved, cos_sin);
-      kernels_.rope(k, spec.kv_heads, spec.head_dim, spec.rope.dims, spec.rope.interleaved,
-                    cos_sin);
-      const SequenceSlice& slice = step.sequences[token_sequence_[t]];
-      const int position = slice.first_position + t - slice.first_token;
-      kernels_.kv_append(pages, slice.pages[position / options_.page_tokens],
-                         position % options_.page_tokens, k, v);
     }
   });
 }
@@ -274,13 +220,6 @@ void CpuStage::multiply(std::initializer_list<Product> products, const float* x,
       }
     }
   });
-}
-
-kernels::KvPages CpuStage::kv_pages(int layer) const {
-  const Attention& spec = *weights_.layers[layer].attention.spec;
-  return {keys_[layer].as<void>(), values_[layer].as<void>(),
-          options_.exact,          options_.page_tokens,
-          spec.kv_heads,           spec.head_dim};
 }
 
 }  // namespace mokume

@@ -1,6 +1,7 @@
 // What a stage holds of each layer, ready for the kernels.
 #pragma once
 
+#include <variant>
 #include <vector>
 
 #include "base/status.h"
@@ -23,6 +24,15 @@ struct AttentionWeights {
   int rope_table = 0;          ///< which of the stage's tables of cosines and sines
 };
 
+struct DeltaNetWeights {
+  const DeltaNet* spec = nullptr;
+  PackedLinear qkv, z, a, b, o;
+  const float* conv = nullptr;  ///< [kernel][channels], in StageWeights::convs
+  const float* decay_rate = nullptr;
+  const float* dt_bias = nullptr;
+  NormWeights norm;
+};
+
 struct SwiGluWeights {
   int hidden = 0;
   PackedLinear gate, up, down;
@@ -30,7 +40,7 @@ struct SwiGluWeights {
 
 struct LayerWeights {
   NormWeights mixer_norm, ffn_norm;
-  AttentionWeights attention;
+  std::variant<AttentionWeights, DeltaNetWeights> mixer;
   SwiGluWeights ffn;
 };
 
@@ -39,7 +49,8 @@ struct StageWeights {
   /// read.
   Buffer storage;
   std::vector<LayerWeights> layers;
-  std::vector<const Rope*> ropes;  ///< the different ones among the layers
+  std::vector<std::vector<float>> convs;  ///< of the DeltaNet layers, transposed
+  std::vector<const Rope*> ropes;         ///< the different ones among the layers
   const TensorView* embedding = nullptr;
   NormWeights final_norm;
   PackedLinear head;

@@ -11,9 +11,9 @@ namespace mokume {
 /// The largest widths among a stage's layers, in floats a token.
 struct StageWidths {
   int hidden = 0;
-  int q = 0;   ///< heads * head_dim
-  int kv = 0;  ///< kv_heads * head_dim
-  int ffn = 0;
+  int q = 0;     ///< rows of an attention's q, channels of a DeltaNet
+  int kv = 0;    ///< rows of an attention's k, value heads of a DeltaNet
+  int ffn = 0;   ///< or the gate of a mixer's output
   int rope = 0;  ///< dims, over all tables
 
   int widest_input() const;  ///< of any product

@@ -99,12 +99,16 @@ void FakeStage::run_slice(const StageStep& step, const SequenceSlice& slice) {
   for (int position = 0; position < slice.first_position; ++position) {
     hash = extend(hash, position, place(position));
   }
+  // What the pages say and what the slot's state says must be the same story.
+  uint64_t& state = states_[slice.state_slot];
+  if (slice.first_position > 0 && state != hash) hash = ~hash;
   for (int i = 0; i < slice.token_count; ++i) {
     const int position = slice.first_position + i;
     place(position) = input(step, slice.first_token + i);
     hash = extend(hash, position, place(position));
     hashes_[slice.first_token + i] = hash;
   }
+  state = hash;
 }
 
 uint64_t FakeStage::input(const StageStep& step, int token) const {

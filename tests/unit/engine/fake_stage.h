@@ -1,6 +1,6 @@
 // A stage without a model: its logits are a function of every token and position of the sequence,
-// read back through the pages it was given, so that a wrong page table, a lost write or a wrong
-// order gives wrong tokens.
+// read back through the pages it was given and carried on in the slot of its states, so that a
+// wrong page table, a lost write or a wrong order gives wrong tokens.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "device/stage.h"
@@ -54,8 +55,9 @@ class FakeStage final : public Stage {
   uint64_t input(const StageStep& step, int token) const;
 
   const Options options_;
-  std::vector<uint64_t> memory_;  // [pages, page_tokens]
-  std::vector<uint64_t> hashes_;  // [tokens of the step]
+  std::vector<uint64_t> memory_;              // [pages, page_tokens]
+  std::vector<uint64_t> hashes_;              // [tokens of the step]
+  std::unordered_map<int, uint64_t> states_;  // hash of the sequence in a slot, so far
   int steps_ = 0;
   std::atomic<double> busy_{0};
   std::mutex mutex_;
