@@ -13,8 +13,14 @@ namespace mokume {
 float encode_int8_row(std::span<const float> row, std::span<int8_t> values);
 
 /// The divisor of an NVFP4 tensor whose largest magnitude is `largest`: 448 * 6 / largest, so that
-/// the largest block scale is the largest E4M3; 1 for a tensor of zeros.
+/// the largest block scale is the largest E4M3; 1 for a tensor of zeros, at most 2^100.
 float nvfp4_divisor(float largest);
+
+/// The E4M3 scale in [1, 126] of a block [16] with the least sum of importance[i] * error[i]^2
+/// among those near max|block| / 6, the other way to hit the largest element, max|block| / 4, among
+/// them. An empty `importance` counts every column alike.
+uint8_t nvfp4_block_scale(std::span<const float> block, std::span<const float> importance,
+                          float divisor);
 
 /// NVFP4 as compressed-tensors has it: `scales` E4M3 [K/16], `values` E2M1 [K/2] with the even
 /// column in the low nibble; an element is e2m1 * (e4m3 / divisor). K is a multiple of 16. A
@@ -30,6 +36,7 @@ void encode_q8_0_row(std::span<const float> row, std::span<uint8_t> blocks);
 void to_gguf_nvfp4_row(std::span<const uint8_t> values, std::span<const uint8_t> scales,
                        std::span<uint8_t> blocks);
 
+/// Round to nearest, ties to even; what is too large for the format becomes infinite.
 void encode_f16_row(std::span<const float> row, std::span<uint16_t> out);
 void encode_bf16_row(std::span<const float> row, std::span<uint16_t> out);
 
