@@ -20,4 +20,11 @@ Result<std::string> Checkpoint::text(std::string_view name, std::string_view fal
   return file_.get_string(key(name));
 }
 
+Result<std::vector<bool>> Checkpoint::flags(std::string_view name) const {
+  const MetadataValue* value = file_.metadata(key(name));
+  if (value == nullptr) return std::vector<bool>();
+  if (const auto* flags = std::get_if<std::vector<bool>>(value)) return *flags;
+  return error(key(name), " must be an array of booleans");
+}
+
 }  // namespace mokume

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "model/tensor_reader.h"
@@ -27,6 +28,8 @@ class Checkpoint : public TensorReader {
   Result<double> real(std::string_view name, double min, double max,
                       std::optional<double> fallback = std::nullopt) const;
   Result<std::string> text(std::string_view name, std::string_view fallback) const;
+  /// An array of booleans; empty without the key.
+  Result<std::vector<bool>> flags(std::string_view name) const;
   bool has_key(std::string_view name) const { return file_.metadata(key(name)) != nullptr; }
 
  private:

@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <cmath>
+#include <cstring>
 
 namespace mokume {
 namespace {
@@ -37,7 +38,11 @@ class DecoderLoader {
     block_ = str_cat(names_.block, index, ".");
     LayerSpec layer;
     MKM_ASSIGN_OR_RETURN(layer.mixer_norm, norm(block_name(names_.mixer_norm), shape_.hidden));
-    MKM_ASSIGN_OR_RETURN(layer.mixer, load_attention());
+    if (!shape_.recurrent.empty() && shape_.recurrent[static_cast<size_t>(index)]) {
+      MKM_ASSIGN_OR_RETURN(layer.mixer, load_delta_net());
+    } else {
+      MKM_ASSIGN_OR_RETURN(layer.mixer, load_attention());
+    }
     MKM_ASSIGN_OR_RETURN(layer.ffn_norm, norm(block_name(names_.ffn_norm), shape_.hidden));
     MKM_ASSIGN_OR_RETURN(layer.ffn, load_ffn());
     return layer;
@@ -47,7 +52,7 @@ class DecoderLoader {
   std::string block_name(std::string_view name) const { return str_cat(block_, name); }
 
   Result<RmsNorm> norm(std::string_view name, int size) {
-    return reader_.norm(name, size, shape_.epsilon);
+    return reader_.norm(name, size, shape_.epsilon, shape_.zero_centred_norms);
   }
 
   Result<Linear> linear(std::string_view name, int64_t outputs, int64_t inputs,
@@ -70,7 +75,9 @@ class DecoderLoader {
     const int64_t q = int64_t{shape_.heads} * head_dim;
     const int64_t kv = int64_t{shape_.kv_heads} * head_dim;
     const int64_t hidden = shape_.hidden;
-    MKM_ASSIGN_OR_RETURN(attention.q, linear(names_.q, q, hidden, shape_.qkv_bias));
+    attention.output_gate = shape_.output_gate;
+    const int64_t q_rows = shape_.output_gate ? 2 * q : q;
+    MKM_ASSIGN_OR_RETURN(attention.q, linear(names_.q, q_rows, hidden, shape_.qkv_bias));
     MKM_ASSIGN_OR_RETURN(attention.k, linear(names_.k, kv, hidden, shape_.qkv_bias));
     MKM_ASSIGN_OR_RETURN(attention.v, linear(names_.v, kv, hidden, shape_.qkv_bias));
     MKM_ASSIGN_OR_RETURN(attention.o, linear(names_.o, hidden, q, shape_.o_bias));
@@ -78,6 +85,59 @@ class DecoderLoader {
     MKM_ASSIGN_OR_RETURN(attention.q_norm, norm(block_name(names_.q_norm), head_dim));
     MKM_ASSIGN_OR_RETURN(attention.k_norm, norm(block_name(names_.k_norm), head_dim));
     return attention;
+  }
+
+  Result<DeltaNet> load_delta_net() {
+    const DeltaNetShape& shape = shape_.delta_net;
+    const DeltaNetNames& names = names_.delta_net;
+    DeltaNet net;
+    net.key_heads = shape.key_heads;
+    net.value_heads = shape.value_heads;
+    net.key_dim = shape.key_dim;
+    net.value_dim = shape.value_dim;
+    net.conv_kernel = shape.conv_kernel;
+    net.tiled_heads = shape.tiled_heads;
+    const int64_t hidden = shape_.hidden;
+    MKM_ASSIGN_OR_RETURN(net.qkv, linear(names.qkv, net.channels(), hidden, false));
+    MKM_ASSIGN_OR_RETURN(net.z, linear(names.z, net.value_width(), hidden, false));
+    MKM_ASSIGN_OR_RETURN(net.a, linear(names.a, net.value_heads, hidden, false));
+    MKM_ASSIGN_OR_RETURN(net.b, linear(names.b, net.value_heads, hidden, false));
+    MKM_ASSIGN_OR_RETURN(net.o, linear(names.o, hidden, net.value_width(), false));
+    MKM_ASSIGN_OR_RETURN(net.conv, load_conv(net));
+    MKM_ASSIGN_OR_RETURN(net.dt_bias, reader_.vector(block_name(names.dt_bias), net.value_heads));
+    MKM_ASSIGN_OR_RETURN(net.decay_rate, load_decay_rate(net.value_heads));
+    MKM_ASSIGN_OR_RETURN(net.norm,
+                         reader_.norm(block_name(names.norm), net.value_dim, shape_.epsilon));
+    return net;
+  }
+
+  Result<TensorView> load_conv(const DeltaNet& net) {
+    const std::string name = block_name(names_.delta_net.conv);
+    const int64_t channels = net.channels(), kernel = net.conv_kernel;
+    if (!names_.delta_net.conv_has_inner_dim) return reader_.floats(name, {channels, kernel});
+    MKM_ASSIGN_OR_RETURN(TensorView conv, reader_.floats(name, {channels, 1, kernel}));
+    conv.rank = 2;
+    conv.shape = {channels, kernel};
+    return conv;
+  }
+
+  /// What is above 0 or no number would make a state grow without end.
+  Result<TensorView> load_decay_rate(int heads) {
+    const DeltaNetNames& names = names_.delta_net;
+    const bool log = !names.log_of_decay_rate.empty();
+    const std::string name = block_name(log ? names.log_of_decay_rate : names.decay_rate);
+    const auto negative_exp = [](float value) { return -std::exp(value); };
+    MKM_ASSIGN_OR_RETURN(
+        const TensorView rates,
+        log ? reader_.mapped_vector(name, heads, negative_exp) : reader_.vector(name, heads));
+    std::vector<float> values(static_cast<size_t>(heads));
+    std::memcpy(values.data(), rates.data, rates.bytes);
+    for (const float value : values) {
+      if (std::isfinite(value) && value <= 0) continue;
+      return reader_.error("tensor ", name, " gives a head the decay rate ", value,
+                           "; must be finite and at most 0");
+    }
+    return rates;
   }
 
   Result<SwiGlu> load_ffn() {

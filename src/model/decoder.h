@@ -1,9 +1,11 @@
-// The decoder that most families are: pre-norm blocks of softmax attention and SwiGLU. A family's
-// loader says its sizes and what its tensors are called.
+// The decoder that most families are: pre-norm blocks of a mixer (softmax attention, in some layers
+// of a hybrid the gated delta rule) and SwiGLU. A family's loader says its sizes and what its
+// tensors are called.
 #pragma once
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "model/model_spec.h"
 #include "model/tensor_reader.h"
@@ -17,6 +19,19 @@ constexpr int kMaxHeads = 4096;
 constexpr int kMaxHeadDim = 512;
 constexpr int kMaxContext = 1 << 26;
 constexpr int kMaxVocab = 1 << 24;
+constexpr int kMinConvKernel = 2;
+constexpr int kMaxConvKernel = 32;
+
+/// Within the bounds above (heads of at most kMaxHeadDim too); value_heads is a multiple of
+/// key_heads. The fields are DeltaNet's.
+struct DeltaNetShape {
+  int key_heads = 0;
+  int value_heads = 0;
+  int key_dim = 0;
+  int value_dim = 0;
+  int conv_kernel = 0;
+  bool tiled_heads = false;
+};
 
 /// Within the bounds above; heads is a multiple of kv_heads, head_dim is even.
 struct DecoderShape {
@@ -30,9 +45,22 @@ struct DecoderShape {
   double epsilon = 0;
   Rope rope;
   bool qk_norm = false;  ///< every head of q and k has a norm
+  bool output_gate = false;
+  bool zero_centred_norms = false;  ///< stored less 1: all but those of DeltaNets
+  std::vector<bool> recurrent;      ///< a layer: its mixer is a DeltaNet; empty for none
+  DeltaNetShape delta_net;          ///< where some are
   /// Whether linear layers have biases; empty where the tensors themselves say it.
   std::optional<bool> qkv_bias, o_bias, ffn_bias;
   std::optional<bool> tied_head;  ///< empty: tied when there is no tensor for it
+};
+
+/// Names as in DecoderNames, but the last three are whole.
+struct DeltaNetNames {
+  std::string_view qkv, z, a, b, o, norm;
+  std::string_view conv, dt_bias;
+  std::string_view decay_rate;         ///< -exp(A_log), or
+  std::string_view log_of_decay_rate;  ///< A_log; the other is empty
+  bool conv_has_inner_dim = false;     ///< [channels, 1, kernel] instead of [channels, kernel]
 };
 
 /// Names without ".weight" and ".bias"; those of a layer follow "<block><index>.".
@@ -40,6 +68,7 @@ struct DecoderNames {
   std::string_view embedding, final_norm, head, block;
   std::string_view mixer_norm, q, k, v, o, q_norm, k_norm;
   std::string_view ffn_norm, gate, up, down;
+  DeltaNetNames delta_net = {};
 };
 
 /// The spec but for its name; InvalidArgument or NotFound names the tensor that is wrong, missing

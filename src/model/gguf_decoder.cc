@@ -1,7 +1,5 @@
 #include "model/gguf_decoder.h"
 
-#include "model/checkpoint.h"
-#include "model/decoder.h"
 #include "model/gguf_rope.h"
 
 namespace mokume {
@@ -76,7 +74,9 @@ Result<ModelSpec> load_gguf_decoder(const GgufFile& file, const GgufFamily& fami
                                                   family.rope_interleaved));
   shape.qk_norm = family.qk_norm;
   shape.qkv_bias = family.qkv_bias;
-  MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_decoder(checkpoint, shape, kNames));
+  DecoderNames names = kNames;
+  if (family.refine) MKM_RETURN_IF_ERROR(family.refine(checkpoint, shape, names));
+  MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_decoder(checkpoint, shape, names));
   spec.name = file.get_string("general.name").value_or("");
   return spec;
 }

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "model/checkpoint.h"
+#include "model/decoder.h"
 #include "model/model_spec.h"
 #include "weights/gguf.h"
 
@@ -15,6 +17,8 @@ struct GgufFamily {
   bool rope_interleaved = false;  ///< the two elements of a rope pair are neighbours
   bool qk_norm = false;
   std::optional<bool> qkv_bias;  ///< empty: the tensors say it
+  /// Changes what all families have in common to what this one has; null for nothing.
+  Status (*refine)(Checkpoint&, DecoderShape&, DecoderNames&) = nullptr;
 };
 
 Result<ModelSpec> load_gguf_decoder(const GgufFile& file, const GgufFamily& family);

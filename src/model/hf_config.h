@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include "base/status.h"
 #include "weights/json_config.h"
@@ -16,7 +18,13 @@ class HfConfig {
   explicit HfConfig(const JsonConfig& json) : json_(json) {}
 
   const JsonConfig& json() const { return json_; }
-  bool has(std::string_view key) const { return json_.has(key); }
+  /// A value of whatever type, but not null.
+  bool has(std::string_view key) const {
+    if (json_.has(key)) return true;
+    const std::string below = str_cat(key, ".");  // of an object, or an array of other than strings
+    const auto inner = json_.values().lower_bound(below);
+    return inner != json_.values().end() && inner->first.starts_with(below);
+  }
 
   Result<int> integer(std::string_view key, int min, int max,
                       std::optional<int> fallback = std::nullopt) const {
@@ -36,6 +44,16 @@ class HfConfig {
   Result<std::string> text(std::string_view key, std::string_view fallback) const {
     if (!has(key)) return std::string(fallback);
     return json_.get_string(key);
+  }
+
+  /// An array of strings.
+  Result<std::vector<std::string>> texts(std::string_view key) const {
+    const auto found = json_.values().find(key);
+    if (found != json_.values().end()) {
+      const auto* texts = std::get_if<std::vector<std::string>>(&found->second);
+      if (texts != nullptr) return *texts;
+    }
+    return error(key, " must be an array of strings");
   }
 
   /// InvalidArgument "[model] ... (file)".

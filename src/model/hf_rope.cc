@@ -19,19 +19,20 @@ double yarn_magnitude(double factor, double scale) { return 1 + 0.1 * scale * st
 /// The settings of one file, of which `group` ("rope_scaling.") says how the context was stretched.
 class RopeReader {
  public:
-  RopeReader(const HfConfig& config, int head_dim, int context_length)
+  RopeReader(const HfConfig& config, int head_dim, int context_length,
+             std::optional<double> usual_part)
       : config_(config),
+        head_dim_(head_dim),
         context_length_(context_length),
-        group_(is_nested() ? "rope_parameters." : "rope_scaling.") {
-    options_.dims = head_dim;
-  }
+        usual_part_(usual_part),
+        group_(is_nested() ? "rope_parameters." : "rope_scaling.") {}
 
   Result<Rope> read() {
     MKM_RETURN_IF_ERROR(check_flat());
     const bool in_group = config_.has(key("rope_theta"));
     const std::string theta = in_group ? key("rope_theta") : "rope_theta";
     MKM_ASSIGN_OR_RETURN(options_.base, config_.real(theta, 1.001, 1e12, 10000));
-    MKM_RETURN_IF_ERROR(check_whole_heads());
+    MKM_RETURN_IF_ERROR(read_dims());
     MKM_RETURN_IF_ERROR(read_scaling());
     options_.divisors = divisors_;
     return make_rope(options_);
@@ -49,19 +50,26 @@ class RopeReader {
   Status check_flat() const {
     for (const auto& [name, value] : config_.json().values()) {
       if (!name.starts_with(group_)) continue;
-      if (std::string_view(name).substr(group_.size()).find('.') == std::string_view::npos)
-        continue;
+      const std::string_view inner = std::string_view(name).substr(group_.size());
+      if (inner.find('.') == std::string_view::npos) continue;
+      if (usual_part_ && inner.starts_with("mrope_section.")) continue;
       return config_.error(absl::CHexEscape(name), " is not supported: one rope for all layers");
     }
     return absl::OkStatus();
   }
 
-  Status check_whole_heads() const {
-    for (const std::string& name : {key("partial_rotary_factor"), std::string(kPartial)}) {
-      MKM_ASSIGN_OR_RETURN(const double part, config_.real(name, 0, 1, 1));
-      if (part != 1) return config_.error(name, " is ", part, "; only 1 is supported");
+  /// What the group says comes before what the file says.
+  Status read_dims() {
+    const std::string in_group = key(kPartial);
+    const std::string name = config_.has(in_group) ? in_group : std::string(kPartial);
+    MKM_ASSIGN_OR_RETURN(const double part, config_.real(name, 0, 1, usual_part_.value_or(1)));
+    if (!usual_part_ && part != 1) {
+      return config_.error(name, " is ", part, "; only 1 is supported");
     }
-    return absl::OkStatus();
+    options_.dims = static_cast<int>(head_dim_ * part);
+    if (options_.dims >= 2 && options_.dims % 2 == 0) return absl::OkStatus();
+    return config_.error(name, " ", part, " of heads of ", head_dim_, " elements is ",
+                         options_.dims, "; must be even and at least 2");
   }
 
   Status read_scaling() {
@@ -137,7 +145,9 @@ class RopeReader {
   static constexpr std::string_view kPartial = "partial_rotary_factor";
 
   const HfConfig& config_;
+  const int head_dim_;
   const int context_length_;
+  const std::optional<double> usual_part_;
   const std::string_view group_;
   RopeOptions options_;
   std::vector<float> divisors_;
@@ -145,8 +155,9 @@ class RopeReader {
 
 }  // namespace
 
-Result<Rope> load_hf_rope(const HfConfig& config, int head_dim, int context_length) {
-  return RopeReader(config, head_dim, context_length).read();
+Result<Rope> load_hf_rope(const HfConfig& config, int head_dim, int context_length,
+                          std::optional<double> usual_part) {
+  return RopeReader(config, head_dim, context_length, usual_part).read();
 }
 
 }  // namespace mokume

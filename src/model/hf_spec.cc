@@ -7,6 +7,7 @@
 #include "model/decoder.h"
 #include "model/hf_config.h"
 #include "model/hf_rope.h"
+#include "model/qwen3_5.h"
 
 namespace mokume {
 namespace {
@@ -15,19 +16,40 @@ namespace {
 /// silent (transformers' configuration_*.py).
 struct HfFamily {
   std::string_view model_type;
+  std::string_view architecture = {};  ///< ModelSpec's; empty: the model_type
+  std::string_view text_group = {};    ///< the object that holds the language model's settings;
+                                       ///< empty: they are at the top
   bool qk_norm = false;
-  bool always_qkv_bias = false;        ///< whatever attention_bias says
-  bool has_attention_bias = false;     ///< knows the key attention_bias
-  bool kv_heads_are_heads = false;     ///< without num_key_value_heads
-  bool slides_without_asking = false;  ///< sliding_window needs no use_sliding_window
-  int head_dim = 0;                    ///< 0: hidden_size / num_attention_heads
+  bool always_qkv_bias = false;          ///< whatever attention_bias says
+  bool has_attention_bias = false;       ///< knows the key attention_bias
+  bool kv_heads_are_heads = false;       ///< without num_key_value_heads
+  bool slides_without_asking = false;    ///< sliding_window needs no use_sliding_window
+  int head_dim = 0;                      ///< 0: hidden_size / num_attention_heads
+  std::optional<double> rope_part = {};  ///< of a head; empty: all, whatever config.json says
+  bool mixes_layers = false;             ///< `refine` reads layer_types
+  /// Changes what all families have in common to what this one has; null for nothing.
+  Status (*refine)(const HfConfig&, TensorReader&, DecoderShape&, DecoderNames&) = nullptr;
 };
+
+constexpr HfFamily qwen3_5(std::string_view model_type, std::string_view text_group) {
+  return {.model_type = model_type,
+          .architecture = "qwen3_5",
+          .text_group = text_group,
+          .qk_norm = true,
+          .has_attention_bias = true,
+          .head_dim = 256,
+          .rope_part = 0.25,
+          .mixes_layers = true,
+          .refine = refine_hf_qwen3_5};
+}
 
 constexpr std::array kFamilies = {
     HfFamily{.model_type = "llama", .has_attention_bias = true, .kv_heads_are_heads = true},
     HfFamily{.model_type = "mistral", .slides_without_asking = true},
     HfFamily{.model_type = "qwen2", .always_qkv_bias = true},
     HfFamily{.model_type = "qwen3", .qk_norm = true, .has_attention_bias = true, .head_dim = 128},
+    qwen3_5("qwen3_5", "text_config"),
+    qwen3_5("qwen3_5_text", ""),
 };
 
 constexpr int kMistralWindow = 4096;  // where config.json says nothing, not even null
@@ -61,10 +83,10 @@ Result<HfFamily> find_family(const HfConfig& config) {
 }
 
 /// What would compute another model if it were overlooked.
-Status check_unsupported(const HfConfig& config) {
-  MKM_ASSIGN_OR_RETURN(const std::string act, config.text("hidden_act", "silu"));
+Status check_unsupported(const HfConfig& config, const HfConfig& text) {
+  MKM_ASSIGN_OR_RETURN(const std::string act, text.text("hidden_act", "silu"));
   if (act != "silu") {
-    return config.error("hidden_act is \"", absl::CHexEscape(act), "\"; only silu is supported");
+    return text.error("hidden_act is \"", absl::CHexEscape(act), "\"; only silu is supported");
   }
   for (const auto& [key, value] : config.json().values()) {
     if (!key.starts_with("quantization_config.")) continue;
@@ -88,11 +110,9 @@ Result<int> sliding_window(const HfConfig& config, const HfFamily& family, int l
 }
 
 Status check_window(const HfConfig& config, const HfFamily& family, const DecoderShape& shape) {
-  const auto types = config.json().values().find("layer_types");
-  if (types != config.json().values().end()) {
-    const auto* names = std::get_if<std::vector<std::string>>(&types->second);
-    if (names == nullptr) return config.error("layer_types must be an array of strings");
-    for (const std::string& name : *names) {
+  if (config.has("layer_types")) {
+    MKM_ASSIGN_OR_RETURN(const std::vector<std::string> names, config.texts("layer_types"));
+    for (const std::string& name : names) {
       if (name == "full_attention") continue;
       return config.error("layer_types has \"", absl::CHexEscape(name),
                           "\"; only full_attention is supported");
@@ -147,13 +167,29 @@ Result<DecoderShape> load_shape(const HfConfig& config, const HfFamily& family) 
   MKM_ASSIGN_OR_RETURN(shape.epsilon, config.real("rms_norm_eps", 1e-12, 1, 1e-6));
   MKM_RETURN_IF_ERROR(load_heads(config, family, shape));
   MKM_RETURN_IF_ERROR(load_biases(config, family, shape));
-  MKM_RETURN_IF_ERROR(check_window(config, family, shape));
+  if (!family.mixes_layers) MKM_RETURN_IF_ERROR(check_window(config, family, shape));
   shape.qk_norm = family.qk_norm;
-  if (config.has("tie_word_embeddings")) {
-    MKM_ASSIGN_OR_RETURN(shape.tied_head, config.flag("tie_word_embeddings", false));
-  }
-  MKM_ASSIGN_OR_RETURN(shape.rope, load_hf_rope(config, shape.head_dim, shape.context_length));
+  MKM_ASSIGN_OR_RETURN(
+      shape.rope, load_hf_rope(config, shape.head_dim, shape.context_length, family.rope_part));
   return shape;
+}
+
+/// Empty, so that the tensors decide, where nothing is said or the language model's settings say
+/// otherwise than the file's.
+Result<std::optional<bool>> tied_head(const HfConfig& config, const HfConfig& text) {
+  constexpr std::string_view kKey = "tie_word_embeddings";
+  MKM_ASSIGN_OR_RETURN(const bool inner, text.flag(kKey, false));
+  MKM_ASSIGN_OR_RETURN(const bool outer, config.flag(kKey, inner));
+  const bool said = text.has(kKey) || config.has(kKey);
+  if (!said || (text.has(kKey) && inner != outer)) return std::optional<bool>();
+  return std::optional(outer);
+}
+
+/// The settings that describe the language model.
+Result<JsonConfig> text_settings(const HfConfig& config, const HfFamily& family) {
+  if (family.text_group.empty()) return config.json();
+  if (config.has(family.text_group)) return config.json().group(family.text_group);
+  return config.error("no key ", family.text_group, ", which a ", family.model_type, " has");
 }
 
 }  // namespace
@@ -161,18 +197,24 @@ Result<DecoderShape> load_shape(const HfConfig& config, const HfFamily& family) 
 Result<ModelSpec> load_hf_spec(const JsonConfig& json, const WeightSource& weights) {
   const HfConfig config(json);
   MKM_ASSIGN_OR_RETURN(const HfFamily family, find_family(config));
-  MKM_RETURN_IF_ERROR(check_unsupported(config));
-  MKM_ASSIGN_OR_RETURN(const DecoderShape shape, load_shape(config, family));
-  TensorReader reader(weights, std::string(family.model_type));
+  MKM_ASSIGN_OR_RETURN(const JsonConfig text_json, text_settings(config, family));
+  const HfConfig text(text_json);
+  MKM_RETURN_IF_ERROR(check_unsupported(config, text));
+  MKM_ASSIGN_OR_RETURN(DecoderShape shape, load_shape(text, family));
+  MKM_ASSIGN_OR_RETURN(shape.tied_head, tied_head(config, text));
+  TensorReader reader(
+      weights, std::string(family.architecture.empty() ? family.model_type : family.architecture));
+  DecoderNames names = kNames;
+  if (family.refine) MKM_RETURN_IF_ERROR(family.refine(text, reader, shape, names));
   for (int i = 0; i < shape.layers; ++i) {
     // Old files hold what follows from rope_theta.
-    reader.ignore(str_cat(kNames.block, i, ".self_attn.rotary_emb.inv_freq"));
+    reader.ignore(str_cat(names.block, i, ".self_attn.rotary_emb.inv_freq"));
   }
-  MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_decoder(reader, shape, kNames));
-  MKM_ASSIGN_OR_RETURN(const int vocab, config.integer("vocab_size", 1, kMaxVocab));
+  MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_decoder(reader, shape, names));
+  MKM_ASSIGN_OR_RETURN(const int vocab, text.integer("vocab_size", 1, kMaxVocab));
   if (vocab == spec.vocab_size) return spec;
-  return config.error("vocab_size is ", vocab, "; ", kNames.embedding, ".weight has ",
-                      spec.vocab_size, " rows");
+  return text.error("vocab_size is ", vocab, "; ", names.embedding, ".weight has ", spec.vocab_size,
+                    " rows");
 }
 
 }  // namespace mokume

@@ -16,6 +16,7 @@ constexpr std::array kFamilies = {
     Family{"llama", load_llama},
     Family{"qwen2", load_qwen2},
     Family{"qwen3", load_qwen3},
+    Family{"qwen35", load_qwen3_5},
 };
 
 }  // namespace

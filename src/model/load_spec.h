@@ -17,5 +17,7 @@ Result<ModelSpec> load_llama(const GgufFile& file);
 /// Qwen2 and Qwen2.5.
 Result<ModelSpec> load_qwen2(const GgufFile& file);
 Result<ModelSpec> load_qwen3(const GgufFile& file);
+/// Qwen3.5 and what shares its architecture (Qwen3.6).
+Result<ModelSpec> load_qwen3_5(const GgufFile& file);
 
 }  // namespace mokume

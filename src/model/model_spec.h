@@ -112,7 +112,7 @@ using ConvertedTensors = std::vector<std::shared_ptr<const std::vector<float>>>;
 /// Immutable once loaded.
 struct ModelSpec {
   std::string name;          ///< as the checkpoint calls itself
-  std::string architecture;  ///< "llama"
+  std::string architecture;  ///< "llama", "qwen3_5"
   int vocab_size = 0;
   int hidden_size = 0;
   int context_length = 0;  ///< positions the model was trained for

@@ -41,19 +41,39 @@ Result<TensorView> TensorReader::tensor(std::string_view name,
   return view;
 }
 
-Result<TensorView> TensorReader::vector(std::string_view name, int64_t size) {
-  MKM_ASSIGN_OR_RETURN(TensorView view, tensor(name, {size}));
-  if (!is_float(view.dtype)) {
-    return error("tensor ", name, " is ", to_string(view), "; must be F32, F16 or BF16");
-  }
-  if (is_readable_in_place(view)) return view;
-  auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(size));
-  dequantize_row(view, 0, *values);
-  view.data = reinterpret_cast<const std::byte*>(values->data());
-  view.dtype = DType::kF32;
-  view.bytes = values->size() * sizeof(float);
-  converted_.push_back(std::move(values));
+Result<TensorView> TensorReader::stored_floats(std::string_view name,
+                                               std::initializer_list<int64_t> shape) {
+  MKM_ASSIGN_OR_RETURN(TensorView view, tensor(name, shape));
+  if (is_float(view.dtype)) return view;
+  return error("tensor ", name, " is ", to_string(view), "; must be F32, F16 or BF16");
+}
+
+Result<TensorView> TensorReader::floats(std::string_view name,
+                                        std::initializer_list<int64_t> shape) {
+  MKM_ASSIGN_OR_RETURN(TensorView view, stored_floats(name, shape));
+  if (!is_readable_in_place(view)) convert(view);
   return view;
+}
+
+Result<TensorView> TensorReader::mapped_vector(std::string_view name, int64_t size,
+                                               const std::function<float(float)>& map) {
+  MKM_ASSIGN_OR_RETURN(TensorView view, stored_floats(name, {size}));
+  for (float& value : convert(view)) value = map(value);
+  return view;
+}
+
+std::span<float> TensorReader::convert(TensorView& view) {
+  const auto columns = static_cast<size_t>(view.columns());
+  auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(view.rows()) * columns);
+  const std::span<float> all(*values);
+  for (int64_t row = 0; row < view.rows(); ++row) {
+    dequantize_row(view, row, all.subspan(static_cast<size_t>(row) * columns, columns));
+  }
+  view.data = reinterpret_cast<const std::byte*>(all.data());
+  view.dtype = DType::kF32;
+  view.bytes = all.size_bytes();
+  converted_.push_back(std::move(values));
+  return all;
 }
 
 Result<Linear> TensorReader::linear(std::string_view name, int64_t outputs, int64_t inputs) {
@@ -82,11 +102,28 @@ Result<float> TensorReader::tensor_scale(std::string_view name) {
   return error("tensor ", name, " is ", scale, "; must be finite and above 0");
 }
 
-Result<RmsNorm> TensorReader::norm(std::string_view name, int64_t size, double epsilon) {
+Result<RmsNorm> TensorReader::norm(std::string_view name, int64_t size, double epsilon,
+                                   bool zero_centred) {
   RmsNorm norm;
-  MKM_ASSIGN_OR_RETURN(norm.weight, vector(str_cat(name, ".weight"), size));
+  const std::string weight = str_cat(name, ".weight");
+  if (zero_centred) {
+    const auto plus_one = [](float value) { return 1 + value; };
+    MKM_ASSIGN_OR_RETURN(norm.weight, mapped_vector(weight, size, plus_one));
+  } else {
+    MKM_ASSIGN_OR_RETURN(norm.weight, vector(weight, size));
+  }
   norm.epsilon = static_cast<float>(epsilon);
   return norm;
+}
+
+int TensorReader::ignore_all(std::string_view prefix) {
+  int count = 0;
+  for (const std::string& name : source_.names()) {
+    if (!name.starts_with(prefix)) continue;
+    ignore(name);
+    ++count;
+  }
+  return count;
 }
 
 Status TensorReader::check_all_used() const {

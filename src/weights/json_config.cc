@@ -108,6 +108,17 @@ Result<JsonConfig> JsonConfig::from_text(std::string_view text, const std::strin
   return config;
 }
 
+JsonConfig JsonConfig::group(std::string_view name) const {
+  const std::string prefix = str_cat(name, ".");
+  JsonConfig group;
+  group.path_ = str_cat(path_, ", ", name);
+  for (auto it = values_.lower_bound(prefix); it != values_.end() && it->first.starts_with(prefix);
+       ++it) {
+    group.values_.emplace(it->first.substr(prefix.size()), it->second);
+  }
+  return group;
+}
+
 bool JsonConfig::has(std::string_view key) const {
   const auto found = values_.find(key);
   return found != values_.end() && !std::holds_alternative<std::monostate>(found->second);

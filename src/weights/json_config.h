@@ -24,6 +24,9 @@ class JsonConfig {
   static Result<JsonConfig> open(const std::string& path);
   static Result<JsonConfig> from_text(std::string_view text, const std::string& name);
 
+  /// The settings below `name`, by what follows "<name>."; the path says so.
+  JsonConfig group(std::string_view name) const;
+
   /// False for null too.
   bool has(std::string_view key) const;
   bool is_null(std::string_view key) const;

@@ -210,7 +210,8 @@ INSTANTIATE_TEST_SUITE_P(
     Settings, WrongHf,
     ::testing::Values(
         Wrong{"Family", with("model_type", "gpt9"),
-              "model_type \"gpt9\" is not supported; supported are llama, mistral, qwen2, qwen3 "
+              "model_type \"gpt9\" is not supported; supported are llama, mistral, qwen2, qwen3, "
+              "qwen3_5, qwen3_5_text "
               "(config.json)"},
         Wrong{"FamilyType", with("model_type", 3), "model_type must be a string (config.json)"},
         Wrong{"Layers", with("num_hidden_layers", 0), "num_hidden_layers is 0; must be 1 to"},

@@ -180,7 +180,8 @@ INSTANTIATE_TEST_SUITE_P(
     Keys, WrongLlama,
     ::testing::Values(
         Wrong{"Family", [](auto& l) { l.architecture = "gr\x01n"; },
-              "architecture \"gr\\x01n\" is not supported; supported are llama, qwen2, qwen3 ("},
+              "architecture \"gr\\x01n\" is not supported; supported are llama, qwen2, qwen3, "
+              "qwen35 ("},
         Wrong{"NoFamily", without("general.architecture"), "no key general.architecture"},
         Wrong{"NoLayers", without("llama.block_count"), "no key llama.block_count"},
         Wrong{"NoEpsilon", without("llama.attention.layer_norm_rms_epsilon"), "rms_epsilon"},
