@@ -52,6 +52,7 @@ Status plan_pages(const ModelSpec& spec, const SchedulerConfig& scheduler, uint6
   if (pages < static_cast<uint64_t>(fewest)) return too_small(scheduler, page_bytes, fewest);
   plan.kv_pages = static_cast<int>(pages);
   plan.page_tokens = scheduler.page_tokens;
+  plan.max_sequences = scheduler.max_sequences;
   plan.context_length =
       static_cast<int>(std::min<int64_t>(spec.context_length, plan.kv_pages * page_tokens));
   return absl::OkStatus();
@@ -75,7 +76,8 @@ Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config
         stage_kv_page_bytes(spec, stage.first_layer, end, scheduler.page_tokens, exact);
     page_bytes = bytes && page_bytes ? checked_add(*page_bytes, *bytes) : std::nullopt;
     plan.stages.push_back({stage.device, stage.first_layer, end,
-                           stage_weight_bytes(spec, stage.first_layer, end), bytes.value_or(0)});
+                           stage_weight_bytes(spec, stage.first_layer, end), bytes.value_or(0),
+                           stage_state_bytes(spec, stage.first_layer, end)});
   }
   if (!page_bytes || *page_bytes == 0) {
     return invalid_argument("placement", "the model's KV heads have no usable size (",

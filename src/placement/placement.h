@@ -17,6 +17,7 @@ struct StageSpec {
   int last_layer = 0;
   uint64_t weight_bytes = 0;  ///< as stored; embedding and head included where the stage holds them
   uint64_t kv_page_bytes = 0;  ///< one page over this stage's layers
+  uint64_t state_bytes = 0;    ///< recurrent states of one sequence in this stage's layers
 };
 
 /// Covers every layer exactly once, in order.
@@ -24,6 +25,7 @@ struct PlacementPlan {
   std::vector<StageSpec> stages;
   int kv_pages = 0;
   int page_tokens = 0;
+  int max_sequences = 0;   ///< running at once: each stage has a slot of states for every one
   int context_length = 0;  ///< most tokens of one sequence: the model's, or what the KV pages hold
 };
 

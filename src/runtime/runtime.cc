@@ -42,7 +42,7 @@ Status make_stages(Runtime& runtime, const RuntimeOptions& options) {
     stage.exact = options.exact;
     stage.kv_pages = runtime.plan.kv_pages;
     stage.page_tokens = runtime.plan.page_tokens;
-    stage.state_slots = scheduler.max_sequences;
+    stage.state_slots = runtime.plan.max_sequences;
     stage.max_tokens = most_step_tokens(scheduler);
     stage.max_logit_rows = std::max(options.max_logit_rows, scheduler.max_sequences);
     if (options.progress) {

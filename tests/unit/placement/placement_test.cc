@@ -195,5 +195,24 @@ TEST(Placement, IsPrintedAsATable) {
             "    1  cpu1       2-2  5.9 KiB  3.0 MiB\n");
 }
 
+TEST(Placement, CountsRecurrentStates) {
+  const Config config = make_config(stages({{"cpu0", "0"}, {"cpu1", "1-2"}}), "{max_sequences: 8}");
+  ModelSpec spec = make_spec(3, true);
+  // A sequence's state: 2 * 8 * 16 of the matrix and 3 * (2 * 8 + 2 * 16) inputs, F32.
+  DeltaNet net{.key_heads = 1, .value_heads = 2, .key_dim = 8, .value_dim = 16, .conv_kernel = 4};
+  net.qkv.weight = tensor(411);
+  spec.layers[0].mixer = spec.layers[1].mixer = net;
+  const Result<PlacementPlan> plan = plan_placement(spec, config, false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->stages[0].state_bytes, 1600u);
+  EXPECT_EQ(plan->stages[1].state_bytes, 1600u);
+  EXPECT_EQ(to_string(*plan, spec),
+            "\"tiny\": 3 layers, context 1024 of 1024 tokens, 512 KV pages of 16 tokens, "
+            "states of 8 sequences\n"
+            "stage  device  layers  weights         KV    states\n"
+            "    0  cpu0       0-0  5.9 KiB        0 B  12.5 KiB\n"
+            "    1  cpu1       1-2  6.9 KiB  384.0 KiB  12.5 KiB\n");
+}
+
 }  // namespace
 }  // namespace mokume
