@@ -1,10 +1,8 @@
 // From ggml's block types to the Int8 formats. Layouts: ggml-common.h; all numbers little endian.
-#include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "kernels/common/half.h"
-#include "kernels/cpu/block_types.h"
+#include "kernels/cpu/pack_rows.h"
 
 namespace mokume::kernels {
 namespace {
@@ -23,12 +21,6 @@ float load_half(const uint8_t* p) {
   uint16_t bits;
   std::memcpy(&bits, p, 2);
   return half_to_float(bits);
-}
-
-uint32_t load_u32(const uint8_t* p) {
-  uint32_t bits;
-  std::memcpy(&bits, p, 4);
-  return bits;
 }
 
 // {f16 d; u32 fifth bits; u8 nibbles[16]}, in Q5_1 {f16 d; f16 m; ...}; byte j: elements j, j + 16.
@@ -114,107 +106,47 @@ void decode_q6_k(const uint8_t* block, Decoded& out) {
   }
 }
 
-// Nibbles that index a table of 16 values; byte j of a group: elements j and j + count.
-void decode_table(const uint8_t* nibbles, int count, const int8_t (&table)[16], int8_t* out) {
-  for (int j = 0; j < count; ++j) {
-    out[j] = table[nibbles[j] & 15];
-    out[j + count] = table[nibbles[j] >> 4];
-  }
-}
-
-constexpr int8_t kIq4Nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                               1,    13,   25,  38,  53,  69,  89,  113};
-constexpr int8_t kDoubledE2m1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-// {f16 d; u8 nibbles[16]}
-void decode_iq4_nl(const uint8_t* block, Decoded& out) {
-  out.scales[0] = load_half(block);
-  decode_table(block + 2, 16, kIq4Nl, out.quants);
-}
-
-// {u8 e; u8 nibbles[16]}: scale 2^(e-127), halved here because the quants are doubled.
-void decode_mxfp4(const uint8_t* block, Decoded& out) {
-  const uint32_t e = block[0];
-  out.scales[0] = std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1) << 23);
-  decode_table(block + 1, 16, kDoubledE2m1, out.quants);
-}
-
-// Half of an unsigned E4M3 (bias 7); the top bit is ignored, 0x7f (NaN) stands for 0.
-float half_of_ue4m3(uint8_t byte) {
-  const int exponent = byte >> 3 & 15, mantissa = byte & 7;
-  if ((byte & 0x7f) == 0x7f) return 0;
-  if (exponent == 0) return static_cast<float>(mantissa) * 0x1p-10f;
-  const auto power = std::bit_cast<float>(static_cast<uint32_t>(exponent + 127 - 7 - 4) << 23);
-  return static_cast<float>(8 + mantissa) * power;
-}
-
-// {u8 scales[4]; u8 nibbles[32]}: four groups of 16 in 8 bytes each.
-void decode_nvfp4(const uint8_t* block, Decoded& out) {
-  for (int g = 0; g < 4; ++g) {
-    out.scales[g] = half_of_ue4m3(block[g]);
-    decode_table(block + 4 + g * 8, 8, kDoubledE2m1, out.quants + g * 16);
-  }
-}
-
-struct Layout {
-  Format format;
-  int columns;
-  size_t bytes;
-  void (*decode)(const uint8_t*, Decoded&);
-};
-
-// In the order of BlockType.
-constexpr Layout kLayouts[] = {
-    {Format::kInt8G32, 32, 22, decode_q5_0},      {Format::kInt8G32Min, 32, 24, decode_q5_1},
-    {Format::kInt8G32Min, 256, 144, decode_q4_k}, {Format::kInt8G32Min, 256, 176, decode_q5_k},
-    {Format::kInt8G16, 256, 210, decode_q6_k},    {Format::kInt8G32, 32, 18, decode_iq4_nl},
-    {Format::kInt8G32, 32, 17, decode_mxfp4},     {Format::kInt8G16, 64, 36, decode_nvfp4},
-};
-
-const Layout& layout_of(BlockType type) { return kLayouts[static_cast<size_t>(type)]; }
-
 /// Group `from` of a decoded block becomes the row's group at `column` of the matrix.
-void write_group(const PackedMatrix& shape, const Decoded& decoded, int from, float tensor_scale,
-                 int row, int column, uint8_t* panel) {
-  const Format format = shape.format;
-  const int columns = group_columns(format);
-  uint8_t* block = panel + static_cast<size_t>(column / kBlock) * block_bytes(format);
+void write_group(const RowToPack& row, const Decoded& decoded, int from, int column) {
+  const Format format = row.shape.format;
+  const int columns = layout(format).group;
+  const GroupTarget target = target_of(row, column / columns);
   for (int i = 0; i < columns; ++i) {
-    const int at = column % kBlock + i;
-    block[static_cast<size_t>(at / 4) * 64 + row * 4 + at % 4] =
+    target.quants[i / 4 * 64 + i % 4] =
         static_cast<uint8_t>(decoded.quants[from * columns + i]) ^ 0x80;
   }
-  const size_t offset = (column % kBlock / columns * kPanelRows + row) * sizeof(float);
-  const float scale = decoded.scales[from] * tensor_scale;
-  std::memcpy(block + quants_bytes(format) + offset, &scale, sizeof(scale));
-  if (!has_minimums(format)) return;
-  const float minimum = decoded.minimums[from] * tensor_scale;
-  std::memcpy(block + minimums_at(format) + offset, &minimum, sizeof(minimum));
+  std::memcpy(target.scale, &decoded.scales[from], sizeof(float));
+  if (layout(format).minimums) std::memcpy(target.minimum, &decoded.minimums[from], sizeof(float));
+}
+
+using Decode = void (*)(const uint8_t*, Decoded&);
+
+Decode decoder(SourceType type) {
+  switch (type) {
+    case SourceType::kQ5_0:
+      return decode_q5_0;
+    case SourceType::kQ5_1:
+      return decode_q5_1;
+    case SourceType::kQ4_K:
+      return decode_q4_k;
+    case SourceType::kQ5_K:
+      return decode_q5_k;
+    default:
+      return decode_q6_k;
+  }
 }
 
 }  // namespace
 
-Format packed_format(BlockType type) { return layout_of(type).format; }
-int source_block_columns(BlockType type) { return layout_of(type).columns; }
-size_t source_block_bytes(BlockType type) { return layout_of(type).bytes; }
-
-void pack_block_panel(const PackedMatrix& shape, int index, BlockType type, const uint8_t* source,
-                      size_t row_bytes, float tensor_scale, uint8_t* panel) {
-  const Layout& layout = layout_of(type);
-  const int first = index * kPanelRows;
-  const int rows = std::min(kPanelRows, shape.rows - first);
-  const int group = group_columns(shape.format);
-  // Rows and groups that are not there have scale 0 and minimum 0.
-  if (rows < kPanelRows || shape.columns % kBlock != 0) std::memset(panel, 0, shape.panel_bytes());
+void pack_block_row(SourceType type, const RowToPack& row) {
+  const Decode decode = decoder(type);
+  const int columns = source_block_columns(type), group = layout(row.shape.format).group;
+  const uint8_t* block = row.source;
   Decoded decoded;
-  for (int r = 0; r < rows; ++r) {
-    const uint8_t* block = source + static_cast<size_t>(first + r) * row_bytes;
-    for (int begin = 0; begin < shape.columns; begin += layout.columns, block += layout.bytes) {
-      layout.decode(block, decoded);
-      for (int g = 0; g < layout.columns / group; ++g) {
-        write_group(shape, decoded, g, tensor_scale, r, begin + g * group, panel);
-      }
-    }
+  for (int begin = 0; begin < row.shape.columns; begin += columns) {
+    decode(block, decoded);
+    for (int g = 0; g < columns / group; ++g) write_group(row, decoded, g, begin + g * group);
+    block += source_block_bytes(type);
   }
 }
 

@@ -1,6 +1,6 @@
 #include "kernels/cpu/packed.h"
 
-#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "kernels/common/half.h"
@@ -8,100 +8,60 @@
 namespace mokume::kernels {
 namespace {
 
-// Offset of a row's 4 bytes of vector `v` in a quantized block.
-constexpr size_t vector_at(int v, int row) { return static_cast<size_t>(v) * 64 + row * 4; }
-
-// ggml's blocks of 32 values: a header of f16 scale (and minimum), then the quants.
-constexpr size_t source_block_bytes(Format format) {
-  return format == Format::kQ8_0 ? 34 : format == Format::kQ4_0 ? 18 : 20;
+template <typename T>
+T load(const uint8_t* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
 }
 
-void pack_group(Format format, const uint8_t* source, int row, int group, uint8_t* block) {
-  const size_t scale = quants_bytes(format) + (group * kPanelRows + row) * 2;
-  std::memcpy(block + scale, source, 2);
-  const uint8_t* quants = source + 2;
-  if (format == Format::kQ4_1) {
-    std::memcpy(block + scale + 64, source + 2, 2);
-    quants = source + 4;
-  }
-  if (format == Format::kQ8_0) {
-    for (int i = 0; i < kGroup; ++i) {
-      block[vector_at(group * 8 + i / 4, row) + i % 4] = quants[i] ^ 0x80;
-    }
-    return;
-  }
-  for (int v = 0; v < 4; ++v) {  // ggml pairs element j with j + 16 in a byte, as the panel does
-    std::memcpy(block + vector_at(group * 4 + v, row), quants + v * 4, 4);
-  }
+/// As the kernels read it: see unit().
+float e4m3_as_half(uint8_t byte) {
+  return half_to_float(static_cast<uint16_t>((byte & 0x80) << 8 | (byte & 0x7f) << 7));
 }
 
-// A group past the last column: value 0 in every format, because its scale and minimum are 0.
-void pack_quantized_row(const PackedMatrix& shape, int row, const uint8_t* source, uint8_t* panel) {
-  const int groups = (shape.columns + kGroup - 1) / kGroup;
-  for (int g = 0; g < groups; ++g) {
-    pack_group(shape.format, source + g * source_block_bytes(shape.format), row, g % 2,
-               panel + (g / 2) * block_bytes(shape.format));
+float float_value(Format format, const uint8_t* panel, size_t element) {
+  switch (format) {
+    case Format::kF32:
+      return load<float>(panel + element * 4);
+    case Format::kF16:
+      return half_to_float(load<uint16_t>(panel + element * 2));
+    case Format::kBF16:
+      return bfloat16_to_float(load<uint16_t>(panel + element * 2));
+    default:
+      return e4m3_as_half(panel[element]);
   }
-}
-
-void pack_float_row(const PackedMatrix& shape, int row, const uint8_t* source, uint8_t* panel) {
-  const size_t size = block_bytes(shape.format) / kPanelRows;
-  for (int k = 0; k < shape.columns; ++k) {
-    std::memcpy(panel + (static_cast<size_t>(k) * kPanelRows + row) * size, source + k * size,
-                size);
-  }
-}
-
-}  // namespace
-
-void pack_panel(const PackedMatrix& shape, int index, const uint8_t* source, size_t row_bytes,
-                uint8_t* panel) {
-  const int first = index * kPanelRows;
-  const int rows = std::min(kPanelRows, shape.rows - first);
-  const bool padded = rows < kPanelRows || shape.columns % block_columns(shape.format) != 0;
-  if (padded) std::memset(panel, 0, shape.panel_bytes());
-  for (int r = 0; r < rows; ++r) {
-    const uint8_t* row = source + static_cast<size_t>(first + r) * row_bytes;
-    if (is_quantized(shape.format)) {
-      pack_quantized_row(shape, r, row, panel);
-    } else {
-      pack_float_row(shape, r, row, panel);
-    }
-  }
-}
-
-namespace {
-
-float float_value(const PackedMatrix& matrix, const uint8_t* panel, int r, int column) {
-  const size_t element = static_cast<size_t>(column) * kPanelRows + r;
-  if (matrix.format == Format::kF32) {
-    float value;
-    std::memcpy(&value, panel + element * 4, 4);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, panel + element * 2, 2);
-  return matrix.format == Format::kF16 ? half_to_float(bits) : bfloat16_to_float(bits);
 }
 
 /// Entry `index` of a block's scales or minimums.
-float scale_value(Format format, const uint8_t* scales, int index) {
-  if (has_float_scales(format)) {
-    float value;
-    std::memcpy(&value, scales + index * 4, 4);
-    return value;
+float scale_value(Scales type, const uint8_t* scales, int index) {
+  switch (type) {
+    case Scales::kNone:
+      return 1;
+    case Scales::kF16:
+      return half_to_float(load<uint16_t>(scales + index * 2));
+    case Scales::kF32:
+      return load<float>(scales + index * 4);
+    case Scales::kE4M3:
+      return e4m3_as_half(scales[index]);
+    case Scales::kE8M0: {
+      const uint32_t e = scales[index];
+      return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+    }
   }
-  uint16_t bits;
-  std::memcpy(&bits, scales + index * 2, 2);
-  return half_to_float(bits);
+  return 0;
 }
 
-int quant_value(Format format, const uint8_t* block, int r, int column) {
-  if (!has_nibbles(format)) return block[vector_at(column / 4, r) + column % 4] - 128;
-  const int group = column / kGroup, i = column % kGroup;
-  const uint8_t byte = block[vector_at(group * 4 + i % 16 / 4, r) + i % 4];
-  const int nibble = i < 16 ? byte & 15 : byte >> 4;
-  return format == Format::kQ4_0 ? nibble - 8 : nibble;
+/// Column `i` of a group of row `lane`, without the zero.
+int quant_value(const Layout& layout, const uint8_t* quants, int lane, int i) {
+  if (layout.quants == Quants::kBytes) return quants[i / 4 * 64 + lane * 4 + i % 4] - layout.zero;
+  const int half = layout.group / 2;
+  const uint8_t byte = quants[i % half / 4 * 64 + lane * 4 + i % 4];
+  const int nibble = i < half ? byte & 15 : byte >> 4;
+  const int level = layout.levels == Levels::kDoubledE2m1 ? kDoubledE2m1[nibble]
+                    : layout.levels == Levels::kIq4Nl     ? kIq4Nl[nibble]
+                                                          : nibble;
+  return level - layout.zero;
 }
 
 }  // namespace
@@ -109,14 +69,22 @@ int quant_value(Format format, const uint8_t* block, int r, int column) {
 float packed_value(const PackedMatrix& matrix, int row, int column) {
   const Format format = matrix.format;
   const uint8_t* panel = matrix.panel(row / kPanelRows);
-  const int r = row % kPanelRows;
-  if (!is_quantized(format)) return float_value(matrix, panel, r, column);
+  const int lane = row % kPanelRows;
+  const float factor = has_row_scales(format)
+                           ? load<float>(panel + matrix.row_scales_at() + lane * sizeof(float))
+                           : matrix.factor;
+  if (!is_quantized(format)) {
+    const size_t element = static_cast<size_t>(column) * kPanelRows + lane;
+    return float_value(format, panel, element) * unit(format) * factor;
+  }
+  const Layout l = layout(format);
   const uint8_t* block = panel + static_cast<size_t>(column / kBlock) * block_bytes(format);
-  const int scale = column % kBlock / group_columns(format) * kPanelRows + r;
-  const float q = static_cast<float>(quant_value(format, block, r, column % kBlock));
-  const float value = scale_value(format, block + quants_bytes(format), scale) * q;
-  if (!has_minimums(format)) return value;
-  return value + scale_value(format, block + minimums_at(format), scale);
+  const int group = column % kBlock / l.group;
+  const int q = quant_value(l, block + group * group_quants_bytes(format), lane, column % l.group);
+  const int scale = group * kPanelRows + lane;
+  float value = scale_value(l.scales, block + scales_at(format), scale) * static_cast<float>(q);
+  if (l.minimums) value += scale_value(l.scales, block + minimums_at(format), scale);
+  return value * unit(format) * factor;
 }
 
 }  // namespace mokume::kernels

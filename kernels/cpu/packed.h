@@ -1,23 +1,20 @@
 // How a weight matrix lies in memory for the CPU kernels.
 //
-// A matrix [N, K] is cut into panels of 16 rows; a panel is one linear stream of blocks along K. A
-// vector of 64 bytes holds one row a 32-bit lane, so that a dot-product instruction works on 16
-// rows at once and an activation is broadcast. Rows past N and columns past K are zero.
+// A matrix [N, K] is cut into panels of 16 rows; a panel is one linear stream of blocks along K,
+// then, in the formats that have them, f32[16] scales of its rows. A vector of 64 bytes holds one
+// row a 32-bit lane, so that a dot-product instruction works on 16 rows at once and an activation
+// is broadcast. Rows past N are zero, and columns past K meet activations of zero.
 //
-//   float formats   block = 1 column:   16 elements
-//   Q8_0            block = 64 columns: 16 vectors, vector v = rows x columns 4v..4v+3, as value +
-//                                       128; then f16 d[2][16], one scale a group of 32 columns and
-//                                       row
-//   Q4_0            block = 64 columns: 8 vectors, 4 a group of 32: vector v of a group holds
-//                                       columns 4v..4v+3 in its low and 16+4v..16+4v+3 in its high
-//                                       nibbles; f16 d[2][16]
-//   Q4_1            as Q4_0, then f16 m[2][16]
-//   Int8G32         vectors as Q8_0, then f32 d[2][16]: value = d * q
-//   Int8G32Min      as Int8G32, then f32 m[2][16]: value = d * q + m
-//   Int8G16         vectors as Q8_0, then f32 d[4][16], one scale a group of 16 columns and row
+// In the float formats a block is 1 column of 16 elements. In the others it is 64 columns, cut into
+// groups that share a scale: the quants of every group, the scales [groups][16], the minimums
+// [groups][16].
 //
-// The Int8 formats hold every block type of block_types.h without loss, at 9 or 10 bits a weight. A
-// denser layout for each of those types is not their aim.
+//   bytes     a group of G columns is G/4 vectors; vector v holds columns 4v..4v+3
+//   nibbles   a group is G/8 vectors; vector v holds columns 4v..4v+3 in its low and
+//             G/2+4v..G/2+4v+3 in its high nibbles
+//
+//   value = (level(quant) - zero) * scale * unit * factor of the matrix (+ minimum), where level()
+//   looks up a table in some formats; or times the row's scale instead of the factor.
 #pragma once
 
 #include <cstddef>
@@ -26,16 +23,21 @@
 namespace mokume::kernels {
 
 inline constexpr int kPanelRows = 16;
-inline constexpr int kGroup = 32;  ///< columns that share a scale
+inline constexpr int kGroup = 32;  ///< columns that share a scale of the activations
 inline constexpr int kBlock = 64;  ///< columns of a quantized block
 
 enum class Format : uint8_t {
   kF32,
   kF16,
   kBF16,
+  kF8,  ///< E4M3, a scale a row
   kQ8_0,
+  kInt8,  ///< a scale a row
   kQ4_0,
   kQ4_1,
+  kIQ4_NL,
+  kMXFP4,
+  kNVFP4,
   kInt8G32,
   kInt8G32Min,
   kInt8G16
@@ -43,29 +45,96 @@ enum class Format : uint8_t {
 
 constexpr bool is_quantized(Format format) { return format >= Format::kQ8_0; }
 
+enum class Quants : uint8_t { kBytes, kNibbles };
+/// What a quant stands for, before the zero is taken off.
+enum class Levels : uint8_t { kLinear, kDoubledE2m1, kIq4Nl };
+/// Types of the scales of groups. E4M3 has no sign here; E8M0 is 2^(e - 127).
+enum class Scales : uint8_t { kNone, kF16, kF32, kE4M3, kE8M0 };
+
+/// How a quantized format lies in its blocks.
+struct Layout {
+  Quants quants;
+  Levels levels;
+  int zero;  ///< the level that stands for 0
+  int group;
+  Scales scales;
+  bool minimums;  ///< of the same type as the scales
+};
+
+constexpr Layout layout(Format format) {
+  switch (format) {
+    case Format::kQ8_0:
+      return {Quants::kBytes, Levels::kLinear, 128, 32, Scales::kF16, false};
+    case Format::kInt8:
+      return {Quants::kBytes, Levels::kLinear, 128, 32, Scales::kNone, false};
+    case Format::kQ4_0:
+      return {Quants::kNibbles, Levels::kLinear, 8, 32, Scales::kF16, false};
+    case Format::kQ4_1:
+      return {Quants::kNibbles, Levels::kLinear, 0, 32, Scales::kF16, true};
+    case Format::kIQ4_NL:
+      return {Quants::kNibbles, Levels::kIq4Nl, 128, 32, Scales::kF16, false};
+    case Format::kMXFP4:
+      return {Quants::kNibbles, Levels::kDoubledE2m1, 16, 32, Scales::kE8M0, false};
+    case Format::kNVFP4:
+      return {Quants::kNibbles, Levels::kDoubledE2m1, 16, 16, Scales::kE4M3, false};
+    case Format::kInt8G32:
+      return {Quants::kBytes, Levels::kLinear, 128, 32, Scales::kF32, false};
+    case Format::kInt8G32Min:
+      return {Quants::kBytes, Levels::kLinear, 128, 32, Scales::kF32, true};
+    case Format::kInt8G16:
+      return {Quants::kBytes, Levels::kLinear, 128, 16, Scales::kF32, false};
+    default:
+      return {};
+  }
+}
+
+/// The levels of 16 nibbles, each with its format's zero added.
+inline constexpr uint8_t kDoubledE2m1[16] = {16, 17, 18, 19, 20, 22, 24, 28,
+                                             16, 15, 14, 13, 12, 10, 8,  4};
+inline constexpr uint8_t kIq4Nl[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                       129, 141, 153, 166, 181, 197, 217, 241};
+
+/// The kernels read E4M3 as half floats of the same bits, which are 2^-8 of its value, and E8M0 as
+/// half of its value, which is always a float; levels of E2M1 are doubled.
+constexpr float unit(Format format) {
+  return format == Format::kF8 ? 256.0f : format == Format::kNVFP4 ? 128.0f : 1.0f;
+}
+
 /// Columns of a block.
 constexpr int block_columns(Format format) { return is_quantized(format) ? kBlock : 1; }
+constexpr bool has_row_scales(Format f) { return f == Format::kInt8 || f == Format::kF8; }
+constexpr int block_groups(Format f) { return kBlock / layout(f).group; }
 
-// The parts of a quantized block: quants, then scales, then minimums.
-constexpr bool has_nibbles(Format f) { return f == Format::kQ4_0 || f == Format::kQ4_1; }
-constexpr bool has_minimums(Format f) { return f == Format::kQ4_1 || f == Format::kInt8G32Min; }
-constexpr bool has_float_scales(Format f) { return f >= Format::kInt8G32; }
-constexpr int group_columns(Format f) { return f == Format::kInt8G16 ? 16 : kGroup; }
-constexpr int block_groups(Format f) { return kBlock / group_columns(f); }
-constexpr size_t quants_bytes(Format f) { return has_nibbles(f) ? 512 : 1024; }
-/// Bytes of the scales of one group, and of its minimums.
-constexpr size_t scale_bytes(Format f) { return kPanelRows * (has_float_scales(f) ? 4 : 2); }
+constexpr size_t group_quants_bytes(Format f) {
+  return static_cast<size_t>(layout(f).group) * kPanelRows /
+         (layout(f).quants == Quants::kNibbles ? 2 : 1);
+}
+/// Bytes of one scale, and of one minimum.
+constexpr size_t scale_bytes(Format f) {
+  switch (layout(f).scales) {
+    case Scales::kNone:
+      return 0;
+    case Scales::kF16:
+      return 2;
+    case Scales::kF32:
+      return 4;
+    default:
+      return 1;
+  }
+}
+constexpr size_t scales_at(Format f) {
+  return static_cast<size_t>(block_groups(f)) * group_quants_bytes(f);
+}
 constexpr size_t minimums_at(Format f) {
-  return quants_bytes(f) + static_cast<size_t>(block_groups(f)) * scale_bytes(f);
+  return scales_at(f) + static_cast<size_t>(block_groups(f)) * kPanelRows * scale_bytes(f);
 }
 
 /// Bytes of a block of 16 rows.
-constexpr size_t block_bytes(Format format) {
-  if (format == Format::kF32) return 64;
-  if (!is_quantized(format)) return 32;
-  return minimums_at(format) +
-         (has_minimums(format) ? static_cast<size_t>(block_groups(format)) * scale_bytes(format)
-                               : 0);
+constexpr size_t block_bytes(Format f) {
+  if (f == Format::kF32) return 64;
+  if (f == Format::kF8) return 16;
+  if (!is_quantized(f)) return 32;
+  return minimums_at(f) + (layout(f).minimums ? minimums_at(f) - scales_at(f) : 0);
 }
 
 struct PackedMatrix {
@@ -73,20 +142,19 @@ struct PackedMatrix {
   const uint8_t* data = nullptr;  ///< 64-byte aligned
   int rows = 0;                   ///< N
   int columns = 0;                ///< K
+  float factor = 1;               ///< of every value, in the formats without scales of rows
 
   int panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
   int blocks() const { return (columns + block_columns(format) - 1) / block_columns(format); }
-  size_t panel_bytes() const { return static_cast<size_t>(blocks()) * block_bytes(format); }
+  /// Where a panel's scales of rows are, if it has them.
+  size_t row_scales_at() const { return static_cast<size_t>(blocks()) * block_bytes(format); }
+  size_t panel_bytes() const {
+    return row_scales_at() + (has_row_scales(format) ? kPanelRows * sizeof(float) : 0);
+  }
   const uint8_t* panel(int index) const {
     return data + static_cast<size_t>(index) * panel_bytes();
   }
 };
-
-/// Writes panel `index` from the rows of a GGUF-layout matrix (`row_bytes` apart): [rows, columns],
-/// the layouts of ggml-common.h for the quantized formats. `panel` holds panel_bytes(). The Int8
-/// formats are packed by pack_block_panel (block_types.h).
-void pack_panel(const PackedMatrix& shape, int index, const uint8_t* source, size_t row_bytes,
-                uint8_t* panel);
 
 /// The value at [row, column], for references and tests.
 float packed_value(const PackedMatrix& matrix, int row, int column);

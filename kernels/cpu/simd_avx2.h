@@ -42,6 +42,35 @@ struct Vec {
     const auto* halves = static_cast<const __m128i*>(p);
     return {widen(halves), widen(halves + 1)};
   }
+  /// E4M3 as half floats of the same bits: 2^-8 of its value.
+  static Vec load_e4m3(const void* p) {
+    const __m256i bits = _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+    // The sign went to bit 15 and, copied, to bit 14.
+    return widen_f16(_mm256_and_si256(_mm256_slli_epi16(bits, 7), _mm256_set1_epi16(~0x4000)));
+  }
+  static Vec load_e4m3_magnitudes(const void* p) {
+    const __m256i bits = _mm256_cvtepu8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+    return widen_f16(_mm256_slli_epi16(bits, 7));
+  }
+  static Vec widen_f16(__m256i halves) {
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+  }
+  /// 2^(e - 128) of bytes e, as a product of two powers that are both normal.
+  static Vec load_halved_powers(const void* p) {
+    const auto powers = [](const uint8_t* eight) {
+      const __m256i e =
+          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(eight)));
+      const __m256i a = _mm256_srli_epi32(e, 1), b = _mm256_sub_epi32(e, a);
+      const auto power = [](__m256i n) {
+        const __m256i biased = _mm256_add_epi32(n, _mm256_set1_epi32(63));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+      };
+      return _mm256_mul_ps(power(a), power(b));
+    };
+    const auto* bytes = static_cast<const uint8_t*>(p);
+    return {powers(bytes), powers(bytes + 8)};
+  }
   void store(float* p) const {
     _mm256_storeu_ps(p, lo);
     _mm256_storeu_ps(p + 8, hi);
@@ -126,6 +155,13 @@ inline Bytes low_nibbles(Bytes b) {
 }
 inline Bytes high_nibbles(Bytes b) {
   return low_nibbles({_mm256_srli_epi16(b.lo, 4), _mm256_srli_epi16(b.hi, 4)});
+}
+
+/// table[nibble] of every byte.
+inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
+  const __m256i twice =
+      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm256_shuffle_epi8(twice, nibbles.lo), _mm256_shuffle_epi8(twice, nibbles.hi)};
 }
 
 /// Byte i of every row, as a float.

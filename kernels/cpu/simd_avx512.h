@@ -27,6 +27,26 @@ struct Vec {
     const __m256i bits = _mm256_loadu_si256(static_cast<const __m256i*>(p));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
   }
+  /// E4M3 as half floats of the same bits: 2^-8 of its value.
+  static Vec load_e4m3(const void* p) {
+    const __m256i bits = _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+    // The sign went to bit 15 and, copied, to bit 14.
+    return {
+        _mm512_cvtph_ps(_mm256_and_si256(_mm256_slli_epi16(bits, 7), _mm256_set1_epi16(~0x4000)))};
+  }
+  static Vec load_e4m3_magnitudes(const void* p) {
+    const __m256i bits = _mm256_cvtepu8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+    return {_mm512_cvtph_ps(_mm256_slli_epi16(bits, 7))};
+  }
+  /// 2^(e - 128) of bytes e, as a product of two powers that are both normal.
+  static Vec load_halved_powers(const void* p) {
+    const __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+    const __m512i a = _mm512_srli_epi32(e, 1), b = _mm512_sub_epi32(e, a);
+    const auto power = [](__m512i n) {
+      return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(63)), 23));
+    };
+    return {_mm512_mul_ps(power(a), power(b))};
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store(float* p, int n) const { _mm512_mask_storeu_ps(p, lanes(n), v); }
   void store_f16(void* p) const {
@@ -58,6 +78,12 @@ struct Bytes {
 inline Bytes low_nibbles(Bytes b) { return {_mm512_and_si512(b.v, _mm512_set1_epi8(15))}; }
 inline Bytes high_nibbles(Bytes b) {
   return {_mm512_and_si512(_mm512_srli_epi16(b.v, 4), _mm512_set1_epi8(15))};
+}
+
+/// table[nibble] of every byte.
+inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
+  const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(sixteen), nibbles.v)};
 }
 
 /// Byte i of every row, as a float.

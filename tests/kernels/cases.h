@@ -34,9 +34,12 @@ inline std::vector<float> random_floats(size_t count, uint32_t seed, float scale
 }
 
 /// A matrix in its file layout: every bit pattern of the quants occurs, the scales are moderate.
-struct SourceMatrix {
-  std::vector<uint8_t> bytes;
-  size_t row_bytes = 0;
+struct MadeMatrix {
+  std::vector<uint8_t> bytes, scales;
+  size_t row_bytes = 0, scale_row_bytes = 0;
+
+  const uint8_t* row(int n) const { return bytes.data() + n * row_bytes; }
+  const uint8_t* row_scales(int n) const { return scales.data() + n * scale_row_bytes; }
 };
 
 /// Moderate scales for one block.
@@ -46,22 +49,42 @@ inline void randomize_scales(const WeightType& type, std::mt19937& random, uint8
     const uint16_t half = float_to_half(scales(random));
     std::memcpy(block + at, &half, 2);
   };
-  if (type.block == BlockType::kMXFP4) {
+  if (type.type == SourceType::kMXFP4) {
     block[0] = static_cast<uint8_t>(115 + random() % 8);
-  } else if (type.block == BlockType::kQ6_K) {
+  } else if (type.type == SourceType::kQ6_K) {
     write(208);
-  } else if (type.block != BlockType::kNVFP4) {
+  } else if (type.header_bytes >= 2 && type.type != SourceType::kNVFP4) {
     write(0);
-    if (has_minimums(type.format)) write(2);
+    if (type.header_bytes >= 4) write(2);
+  } else if (type.type == SourceType::kF8 && (block[0] & 0x7f) == 0x7f) {
+    block[0] = 0x80;  // no NaN
   }
 }
 
-inline SourceMatrix random_matrix(const WeightType& type, int rows, int columns, uint32_t seed) {
+/// Scales in a matrix of their own: any E4M3 but 0 and NaN, or floats.
+inline std::vector<uint8_t> random_scales(const WeightType& type, int rows, int columns,
+                                          std::mt19937& random) {
+  std::vector<uint8_t> scales(scale_row_bytes(type, columns) * rows);
+  if (type.type == SourceType::kE2M1) {
+    for (auto& scale : scales) scale = static_cast<uint8_t>(1 + random() % 126);
+    return scales;
+  }
+  std::uniform_real_distribution<float> uniform(0.001f, 0.02f);
+  for (size_t i = 0; i < scales.size(); i += 4) {
+    const float scale = uniform(random);
+    std::memcpy(&scales[i], &scale, 4);
+  }
+  return scales;
+}
+
+inline MadeMatrix random_matrix(const WeightType& type, int rows, int columns, uint32_t seed) {
   std::mt19937 random(seed);
-  SourceMatrix m;
+  MadeMatrix m;
   m.row_bytes = static_cast<size_t>(columns / type.columns) * type.bytes;
+  m.scale_row_bytes = scale_row_bytes(type, columns);
   m.bytes.resize(m.row_bytes * rows);
-  if (is_quantized(type.format)) {
+  m.scales = random_scales(type, rows, columns, random);
+  if (type.columns > 1 || type.bytes == 1) {
     for (auto& b : m.bytes) b = static_cast<uint8_t>(random());
     for (size_t at = 0; at < m.bytes.size(); at += type.bytes)
       randomize_scales(type, random, &m.bytes[at]);
@@ -78,23 +101,18 @@ inline SourceMatrix random_matrix(const WeightType& type, int rows, int columns,
   return m;
 }
 
+/// `factor` counts in the formats without scales of rows.
 struct Packed {
   PackedMatrix matrix;
   Aligned<uint8_t> storage;
-  Packed(const WeightType& type, int rows, int columns, const SourceMatrix& source,
-         float tensor_scale = 1)
-      : matrix{type.format, nullptr, rows, columns},
+  Packed(const WeightType& type, int rows, int columns, const MadeMatrix& source, float factor = 1)
+      : matrix{type.format, nullptr, rows, columns, factor},
         storage(matrix.panel_bytes() * static_cast<size_t>(matrix.panels())) {
     matrix.data = storage.data;
-    for (int p = 0; p < matrix.panels(); ++p) {
-      uint8_t* panel = storage.data + p * matrix.panel_bytes();
-      if (type.block) {
-        pack_block_panel(matrix, p, *type.block, source.bytes.data(), source.row_bytes,
-                         tensor_scale, panel);
-      } else {
-        pack_panel(matrix, p, source.bytes.data(), source.row_bytes, panel);
-      }
-    }
+    const SourceMatrix view{type.type, source.bytes.data(), source.row_bytes,
+                            source.scales.empty() ? nullptr : source.scales.data()};
+    for (int p = 0; p < matrix.panels(); ++p)
+      pack_panel(matrix, p, view, storage.data + p * matrix.panel_bytes());
   }
 };
 

@@ -29,6 +29,7 @@ class Matmul : public testing::TestWithParam<Case> {
   std::vector<int> column_counts() const {
     if (type.columns == 256) return {256, 512, 768};
     if (type.columns == 64) return {64, 128, 576};
+    if (type.columns == 16) return {16, 32, 80, 576};
     return type.columns == 32 ? std::vector{32, 64, 96, 576} : std::vector{1, 2, 31, 64, 257};
   }
 };
@@ -55,12 +56,12 @@ double weight_of(const PackedMatrix& w, const float* x, int n) {
 // The packed layout holds what the file's layout says, by an independent reading of the latter.
 TEST_P(Matmul, PackingKeepsEveryValue) {
   for (int columns : column_counts()) {
-    const SourceMatrix source = random_matrix(type, 19, columns, 5);
+    const MadeMatrix source = random_matrix(type, 19, columns, 5);
     const Packed packed(type, 19, columns, source);
     for (int n = 0; n < 19; ++n) {
-      const uint8_t* row = source.bytes.data() + n * source.row_bytes;
       for (int k = 0; k < columns; ++k) {
-        ASSERT_EQ(packed_value(packed.matrix, n, k), source_value(type, row, k))
+        ASSERT_EQ(packed_value(packed.matrix, n, k),
+                  source_value(type, source.row(n), source.row_scales(n), k))
             << n << ", " << k << " of " << columns;
       }
     }
@@ -68,27 +69,26 @@ TEST_P(Matmul, PackingKeepsEveryValue) {
 }
 
 // The scale of a whole tensor: a power of two, so that nothing is rounded.
-TEST(BlockTypes, ATensorScaleMultipliesEveryValue) {
+TEST(SourceTypes, AFactorMultipliesEveryValue) {
   for (const WeightType& type : kWeightTypes) {
-    if (!type.block) continue;
-    const SourceMatrix source = random_matrix(type, 19, 256, 5);
+    if (has_row_scales(type.format)) continue;
+    const MadeMatrix source = random_matrix(type, 19, 256, 5);
     const Packed packed(type, 19, 256, source, 0.25f);
     for (int n = 0; n < 19; ++n) {
-      const uint8_t* row = source.bytes.data() + n * source.row_bytes;
       for (int k = 0; k < 256; ++k) {
-        ASSERT_EQ(packed_value(packed.matrix, n, k), 0.25f * source_value(type, row, k))
+        ASSERT_EQ(packed_value(packed.matrix, n, k),
+                  0.25f * source_value(type, source.row(n), source.row_scales(n), k))
             << type.name << " " << n << ", " << k;
       }
     }
   }
 }
 
-TEST(BlockTypes, SayTheirLayout) {
+TEST(SourceTypes, SayTheirLayout) {
   for (const WeightType& type : kWeightTypes) {
-    if (!type.block) continue;
-    EXPECT_EQ(packed_format(*type.block), type.format) << type.name;
-    EXPECT_EQ(source_block_columns(*type.block), type.columns) << type.name;
-    EXPECT_EQ(source_block_bytes(*type.block), type.bytes) << type.name;
+    EXPECT_EQ(packed_format(type.type), type.format) << type.name;
+    EXPECT_EQ(source_block_columns(type.type), type.columns) << type.name;
+    EXPECT_EQ(source_block_bytes(type.type), type.bytes) << type.name;
   }
 }
 
@@ -96,7 +96,8 @@ TEST_P(Matmul, FloatActivationsMatchTheScalarReference) {
   const CpuKernels& reference = *cpu_kernels(Isa::kScalar);
   for (int rows : kRows) {
     for (int columns : column_counts()) {
-      const Packed w(type, rows, columns, random_matrix(type, rows, columns, rows * 7 + columns));
+      const Packed w(type, rows, columns, random_matrix(type, rows, columns, rows * 7 + columns),
+                     0.3f);
       for (int tokens : kTokens) {
         const size_t x_stride = columns + 3, out_stride = rows + 5;
         const auto x = random_floats(tokens * x_stride, tokens);
@@ -126,7 +127,8 @@ TEST_P(QuantizedMatmul, Int8ActivationsMatchTheScalarReference) {
   const CpuKernels& reference = *cpu_kernels(Isa::kScalar);
   for (int rows : kRows) {
     for (int columns : column_counts()) {
-      const Packed w(type, rows, columns, random_matrix(type, rows, columns, rows * 7 + columns));
+      const Packed w(type, rows, columns, random_matrix(type, rows, columns, rows * 7 + columns),
+                     0.3f);
       for (int tokens : kTokens) {
         const size_t out_stride = rows + 5;
         const auto x = random_floats(static_cast<size_t>(tokens) * columns, tokens, 3);
@@ -187,7 +189,7 @@ TEST_P(Matmul, AResultDoesNotDependOnTheTokensBesideIt) {
 // The largest products: no integer overflow at the extremes of both operands.
 TEST_P(QuantizedMatmul, ExtremeQuantsDoNotOverflow) {
   const int columns = std::max(64, type.columns);
-  SourceMatrix source = random_matrix(type, 16, columns, 1);
+  MadeMatrix source = random_matrix(type, 16, columns, 1);
   for (int fill : {0x80, 0x7f, 0xff, 0x00}) {
     for (size_t i = 0; i < source.bytes.size(); ++i) {
       const size_t at = i % type.bytes;

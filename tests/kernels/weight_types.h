@@ -7,38 +7,46 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <optional>
 
 #include "kernels/common/half.h"
-#include "kernels/cpu/block_types.h"
+#include "kernels/cpu/pack.h"
 
 namespace mokume::kernels {
 
 struct WeightType {
   const char* name;
-  Format format;
-  std::optional<BlockType> block;  ///< for the Int8 formats
-  int columns = 1;                 ///< of a block in the file, of `bytes` bytes
+  SourceType type;
+  Format format;    ///< what it is packed into
+  int columns = 1;  ///< of a block in the file, of `bytes` bytes
   size_t bytes = 0;
   size_t header = 0, header_bytes = 0;  ///< where the block's scales are; the rest are quants
 };
 
 inline constexpr WeightType kWeightTypes[] = {
-    {"F32", Format::kF32, {}, 1, 4},
-    {"F16", Format::kF16, {}, 1, 2},
-    {"BF16", Format::kBF16, {}, 1, 2},
-    {"Q8_0", Format::kQ8_0, {}, 32, 34, 0, 2},
-    {"Q4_0", Format::kQ4_0, {}, 32, 18, 0, 2},
-    {"Q4_1", Format::kQ4_1, {}, 32, 20, 0, 4},
-    {"Q5_0", Format::kInt8G32, BlockType::kQ5_0, 32, 22, 0, 2},
-    {"Q5_1", Format::kInt8G32Min, BlockType::kQ5_1, 32, 24, 0, 4},
-    {"Q4_K", Format::kInt8G32Min, BlockType::kQ4_K, 256, 144, 0, 16},
-    {"Q5_K", Format::kInt8G32Min, BlockType::kQ5_K, 256, 176, 0, 16},
-    {"Q6_K", Format::kInt8G16, BlockType::kQ6_K, 256, 210, 192, 18},
-    {"IQ4_NL", Format::kInt8G32, BlockType::kIQ4_NL, 32, 18, 0, 2},
-    {"MXFP4", Format::kInt8G32, BlockType::kMXFP4, 32, 17, 0, 1},
-    {"NVFP4", Format::kInt8G16, BlockType::kNVFP4, 64, 36, 0, 4},
+    {"F32", SourceType::kF32, Format::kF32, 1, 4},
+    {"F16", SourceType::kF16, Format::kF16, 1, 2},
+    {"BF16", SourceType::kBF16, Format::kBF16, 1, 2},
+    {"F8", SourceType::kF8, Format::kF8, 1, 1},
+    {"I8", SourceType::kI8, Format::kInt8, 1, 1},
+    {"Q8_0", SourceType::kQ8_0, Format::kQ8_0, 32, 34, 0, 2},
+    {"Q4_0", SourceType::kQ4_0, Format::kQ4_0, 32, 18, 0, 2},
+    {"Q4_1", SourceType::kQ4_1, Format::kQ4_1, 32, 20, 0, 4},
+    {"Q5_0", SourceType::kQ5_0, Format::kInt8G32, 32, 22, 0, 2},
+    {"Q5_1", SourceType::kQ5_1, Format::kInt8G32Min, 32, 24, 0, 4},
+    {"Q4_K", SourceType::kQ4_K, Format::kInt8G32Min, 256, 144, 0, 16},
+    {"Q5_K", SourceType::kQ5_K, Format::kInt8G32Min, 256, 176, 0, 16},
+    {"Q6_K", SourceType::kQ6_K, Format::kInt8G16, 256, 210, 192, 18},
+    {"IQ4_NL", SourceType::kIQ4_NL, Format::kIQ4_NL, 32, 18, 0, 2},
+    {"MXFP4", SourceType::kMXFP4, Format::kMXFP4, 32, 17, 0, 1},
+    {"NVFP4", SourceType::kNVFP4, Format::kNVFP4, 64, 36, 0, 4},
+    {"E2M1", SourceType::kE2M1, Format::kNVFP4, 16, 8},
 };
+
+/// Bytes of the scales of a row in a matrix of their own.
+inline size_t scale_row_bytes(const WeightType& type, int columns) {
+  if (type.type == SourceType::kE2M1) return static_cast<size_t>(columns) / 16;
+  return has_row_scales(type.format) ? 4 : 0;
+}
 
 inline void PrintTo(const WeightType& type, std::ostream* out) { *out << type.name; }
 
@@ -90,63 +98,69 @@ inline float q6_k_value(const uint8_t* block, int i) {
   return half_at(block + 208) * static_cast<float>(scale * (low + 16 * high - 32));
 }
 
+inline float e4m3(int byte) { return byte < 128 ? ue4m3(byte) : -ue4m3(byte); }
+
 inline float iq4_nl(int code) {
   constexpr float kValues[] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                1,    13,   25,  38,  53,  69,  89,  113};
   return kValues[code];
 }
 
-inline float block_value(BlockType type, const uint8_t* b, int i) {
+inline float float_at(const uint8_t* p) {
+  float value;
+  std::memcpy(&value, p, 4);
+  return value;
+}
+
+/// Element i of a block in its file layout, without the scales of a matrix of their own.
+inline float block_value(SourceType type, const uint8_t* b, int i) {
   switch (type) {
-    case BlockType::kQ5_0:
+    case SourceType::kF32:
+      return float_at(b);
+    case SourceType::kF16:
+      return half_at(b);
+    case SourceType::kBF16:
+      return bfloat16_to_float(static_cast<uint16_t>(b[0] | b[1] << 8));
+    case SourceType::kF8:
+      return e4m3(b[0]);
+    case SourceType::kI8:
+      return static_cast<int8_t>(b[0]);
+    case SourceType::kQ8_0:
+      return half_at(b) * static_cast<int8_t>(b[2 + i]);
+    case SourceType::kQ4_0:
+      return half_at(b) * static_cast<float>(nibble(b + 2, i, 16) - 8);
+    case SourceType::kQ4_1:
+      return half_at(b) * static_cast<float>(nibble(b + 4, i, 16)) + half_at(b + 2);
+    case SourceType::kQ5_0:
       return half_at(b) * static_cast<float>(nibble(b + 6, i, 16) + 16 * bit(b + 2, i) - 16);
-    case BlockType::kQ5_1:
+    case SourceType::kQ5_1:
       return half_at(b) * static_cast<float>(nibble(b + 8, i, 16) + 16 * bit(b + 4, i)) +
              half_at(b + 2);
-    case BlockType::kQ4_K:
+    case SourceType::kQ4_K:
       return k_value(b, i, nullptr, b + 16);
-    case BlockType::kQ5_K:
+    case SourceType::kQ5_K:
       return k_value(b, i, b + 16, b + 48);
-    case BlockType::kQ6_K:
+    case SourceType::kQ6_K:
       return q6_k_value(b, i);
-    case BlockType::kIQ4_NL:
+    case SourceType::kIQ4_NL:
       return half_at(b) * iq4_nl(nibble(b + 2, i, 16));
-    case BlockType::kMXFP4:
+    case SourceType::kMXFP4:
       return std::ldexp(e2m1(nibble(b + 1, i, 16)), b[0] - 127);
-    case BlockType::kNVFP4:
+    case SourceType::kNVFP4:
       return ue4m3(b[i / 16]) * e2m1(nibble(b + 4 + i / 16 * 8, i % 16, 8));
+    case SourceType::kE2M1:
+      return e2m1(b[i / 2] >> (i % 2 * 4) & 15);
   }
   return 0;
 }
 
-/// Element `column` of a row in its file layout.
-inline float source_value(const WeightType& type, const uint8_t* row, int column) {
+/// Element `column` of a row in its file layout; `scales` are the row's own.
+inline float source_value(const WeightType& type, const uint8_t* row, const uint8_t* scales,
+                          int column) {
   const uint8_t* block = row + static_cast<size_t>(column / type.columns) * type.bytes;
-  const int i = column % type.columns;
-  if (type.block) return block_value(*type.block, block, i);
-  switch (type.format) {
-    case Format::kF32: {
-      float value;
-      std::memcpy(&value, block, 4);
-      return value;
-    }
-    case Format::kF16:
-      return half_at(block);
-    case Format::kBF16: {
-      uint16_t bits;
-      std::memcpy(&bits, block, 2);
-      return bfloat16_to_float(bits);
-    }
-    case Format::kQ8_0:
-      return half_at(block) * static_cast<int8_t>(block[2 + i]);
-    case Format::kQ4_0:
-      return half_at(block) * static_cast<float>(nibble(block + 2, i, 16) - 8);
-    case Format::kQ4_1:
-      return half_at(block) * static_cast<float>(nibble(block + 4, i, 16)) + half_at(block + 2);
-    default:
-      ADD_FAILURE() << "no such type";
-      return 0;
-  }
+  const float value = block_value(type.type, block, column % type.columns);
+  if (has_row_scales(type.format)) return value * float_at(scales);
+  return type.type == SourceType::kE2M1 ? value * ue4m3(scales[column / 16]) : value;
 }
 
 }  // namespace mokume::kernels

@@ -31,10 +31,10 @@ class Packer {
       : model_(*options.model), next_(storage), pool_(pool) {}
 
   Status pack(const Linear& linear, PackedLinear& target) {
-    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_));
-    next_ += packed_bytes(linear.weight);
     const bool still_read = linear.weight.data == model_.spec.embedding.data;
-    if (!still_read) model_.weights->release(linear.weight);
+    const WeightSource* source = still_read ? nullptr : model_.weights.get();
+    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_, source));
+    next_ += packed_bytes(linear.weight);
     return absl::OkStatus();
   }
 

@@ -13,10 +13,13 @@ struct PackedLinear {
   const float* bias = nullptr;  ///< in the checkpoint's mapping; null: none
 };
 
-/// Bytes that packing takes, a multiple of 64; 0 for a type the kernels do not know.
+/// Bytes that packing takes, a multiple of 64.
 uint64_t packed_bytes(const TensorView& weight);
 
-/// Packs into `storage`, 64-byte aligned and packed_bytes() long, which outlives the result.
-Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadPool& pool);
+/// Packs into `storage`, 64-byte aligned and packed_bytes() long, which outlives the result. Pages
+/// of the weight and its scales are given back to `weights` as they are packed; null keeps them.
+/// Errors: scales that do not cover the weight; FP8 weights that are NaN.
+Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadPool& pool,
+                                 const WeightSource* weights);
 
 }  // namespace mokume
