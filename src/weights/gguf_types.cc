@@ -37,6 +37,13 @@ std::optional<DType> dtype_of_ggml_type(uint32_t id) {
   return std::nullopt;
 }
 
+std::optional<uint32_t> ggml_type_of(DType dtype) {
+  for (const GgmlType& type : kKnown) {
+    if (type.dtype == dtype) return type.id;
+  }
+  return std::nullopt;
+}
+
 std::string_view ggml_type_name(uint32_t id) { return id < kNames.size() ? kNames[id] : ""; }
 
 std::string known_ggml_types() {

@@ -13,6 +13,9 @@ namespace mokume {
 /// Empty for a type that mokume cannot read.
 std::optional<DType> dtype_of_ggml_type(uint32_t id);
 
+/// The other way round; empty for a type that GGUF files do not hold.
+std::optional<uint32_t> ggml_type_of(DType dtype);
+
 /// ggml's name of a type, mokume's own or not; empty for a number that ggml does not have.
 std::string_view ggml_type_name(uint32_t id);
 
