@@ -42,39 +42,43 @@ void conv_silu(const ConvArgs& args, int channel_begin, int channel_end, int tok
               [&](int k, int n) { conv_channels(args, channel_begin + k, n, tokens); });
 }
 
-/// Dot products in four chains, so that they are not bound by the adder's latency.
-struct Chains {
-  Vec v[4] = {Vec::zero(), Vec::zero(), Vec::zero(), Vec::zero()};
-  Vec total() const { return (v[0] + v[1]) + (v[2] + v[3]); }
-};
-
-/// 16 columns of a head's state through all tokens; they stay in the first-level cache.
-inline void delta_columns(const DeltaRuleArgs& args, int column, int n, int tokens) {
-  const size_t width = static_cast<size_t>(args.value_dim);
-  float* const state = args.state + column;
+/// A block of the state through all tokens; it stays in the first-level cache. Four rows at a time:
+/// their sums are four chains, so that they do not wait for each other.
+inline void delta_block(const DeltaRuleArgs& args, int block, int tokens) {
+  float* const state = args.state + static_cast<size_t>(block) * args.key_dim * kStateBlock;
   for (int t = 0; t < tokens; ++t) {
     const float* q = args.query + t * args.stride;
     const float* k = args.key + t * args.stride;
     const Vec decay = Vec::set(args.decay[t * args.gate_stride]);
-    const Vec beta = Vec::set(args.beta[t * args.gate_stride]);
-    Chains seen;
-    for (int i = 0; i < args.key_dim; ++i) {
-      seen.v[i % 4] = fma(Vec::load(state + i * width, n), Vec::set(k[i]), seen.v[i % 4]);
+    Vec seen[4] = {Vec::zero(), Vec::zero(), Vec::zero(), Vec::zero()};
+    for (int i = 0; i < args.key_dim; i += 4) {
+      const float* rows = state + i * kStateBlock;
+      seen[0] = fma(Vec::load(rows), Vec::set(k[i]), seen[0]);
+      seen[1] = fma(Vec::load(rows + kStateBlock), Vec::set(k[i + 1]), seen[1]);
+      seen[2] = fma(Vec::load(rows + 2 * kStateBlock), Vec::set(k[i + 2]), seen[2]);
+      seen[3] = fma(Vec::load(rows + 3 * kStateBlock), Vec::set(k[i + 3]), seen[3]);
     }
-    const Vec value = Vec::load(args.value + t * args.stride + column, n);
-    const Vec delta = beta * (value - decay * seen.total());
-    Chains out;
-    for (int i = 0; i < args.key_dim; ++i) {
-      float* row = state + i * width;
-      const Vec updated = fma(delta, Vec::set(k[i]), decay * Vec::load(row, n));
-      updated.store(row, n);
-      out.v[i % 4] = fma(updated, Vec::set(q[i]), out.v[i % 4]);
+    const Vec value = Vec::load(args.value + t * args.stride + block * kStateBlock);
+    const Vec predicted = decay * ((seen[0] + seen[1]) + (seen[2] + seen[3]));
+    const Vec delta = Vec::set(args.beta[t * args.gate_stride]) * (value - predicted);
+    Vec out[4] = {Vec::zero(), Vec::zero(), Vec::zero(), Vec::zero()};
+    const auto update = [&](int i, Vec& chain) {
+      float* row = state + i * kStateBlock;
+      const Vec updated = fma(delta, Vec::set(k[i]), decay * Vec::load(row));
+      updated.store(row);
+      chain = fma(updated, Vec::set(q[i]), chain);
+    };
+    for (int i = 0; i < args.key_dim; i += 4) {
+      update(i, out[0]);
+      update(i + 1, out[1]);
+      update(i + 2, out[2]);
+      update(i + 3, out[3]);
     }
-    out.total().store(args.out + t * args.out_stride + column, n);
+    ((out[0] + out[1]) + (out[2] + out[3]))
+        .store(args.out + t * args.out_stride + block * kStateBlock);
   }
 }
 
-void delta_rule(const DeltaRuleArgs& args, int column_begin, int column_end, int tokens) {
-  for_vectors(column_end - column_begin,
-              [&](int k, int n) { delta_columns(args, column_begin + k, n, tokens); });
+void delta_rule(const DeltaRuleArgs& args, int block_begin, int block_end, int tokens) {
+  for (int block = block_begin; block < block_end; ++block) delta_block(args, block, tokens);
 }

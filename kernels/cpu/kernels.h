@@ -64,6 +64,7 @@ struct AttentionArgs {
 };
 
 inline constexpr int kMaxConvKernel = 8;
+inline constexpr int kStateBlock = 16;  ///< columns of a delta rule's state that lie together
 
 /// A causal depthwise convolution of one sequence's tokens, in place, then silu:
 /// rows[t][c] = silu(sum over j of weight[j][c] * input[t - kernel + 1 + j][c]).
@@ -79,9 +80,9 @@ struct ConvArgs {
 
 /// The gated delta rule of one sequence in one value head, token by token:
 /// S = decay S; S += key (beta (value - S^T key))^T; out = S^T query.
-/// Columns of S do not depend on each other.
+/// Columns of S do not depend on each other; they lie in blocks of 16, one behind the other.
 struct DeltaRuleArgs {
-  float* state = nullptr;        ///< S, [key_dim][value_dim]
+  float* state = nullptr;        ///< S, [value_dim / 16][key_dim][16]
   const float* query = nullptr;  ///< [tokens][key_dim], as key and value `stride` floats apart
   const float* key = nullptr;
   const float* value = nullptr;  ///< [tokens][value_dim]
@@ -91,8 +92,8 @@ struct DeltaRuleArgs {
   size_t gate_stride = 0;
   float* out = nullptr;  ///< [tokens][value_dim], `out_stride` floats apart
   size_t out_stride = 0;
-  int key_dim = 0;
-  int value_dim = 0;
+  int key_dim = 0;    ///< a multiple of 4
+  int value_dim = 0;  ///< a multiple of 16
 };
 
 struct CpuKernels {
@@ -126,8 +127,8 @@ struct CpuKernels {
   /// Channels [channel_begin, channel_end) of all `tokens`.
   void (*conv_silu)(const ConvArgs& args, int channel_begin, int channel_end, int tokens);
 
-  /// Columns [column_begin, column_end) of the state and the output, all `tokens`.
-  void (*delta_rule)(const DeltaRuleArgs& args, int column_begin, int column_end, int tokens);
+  /// Blocks [block_begin, block_end) of the state's and the output's columns, all `tokens`.
+  void (*delta_rule)(const DeltaRuleArgs& args, int block_begin, int block_end, int tokens);
 
   /// Turns the first `dims` elements of each of `heads` heads in place; cos_sin holds dims/2
   /// cosines, then dims/2 sines. Pairs are neighbours when `interleaved`, else dims/2 apart.

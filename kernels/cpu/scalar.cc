@@ -116,14 +116,15 @@ void conv_silu(const ConvArgs& args, int channel_begin, int channel_end, int tok
   }
 }
 
-void delta_rule(const DeltaRuleArgs& args, int column_begin, int column_end, int tokens) {
+void delta_rule(const DeltaRuleArgs& args, int block_begin, int block_end, int tokens) {
   for (int t = 0; t < tokens; ++t) {
     const float* k = args.key + t * args.stride;
     const float* q = args.query + t * args.stride;
     const double decay = args.decay[t * args.gate_stride];
-    for (int column = column_begin; column < column_end; ++column) {
+    for (int column = block_begin * kStateBlock; column < block_end * kStateBlock; ++column) {
+      const auto block = static_cast<size_t>(column / kStateBlock);
       const auto state = [&](int i) -> float& {
-        return args.state[static_cast<size_t>(i) * args.value_dim + column];
+        return args.state[(block * args.key_dim + i) * kStateBlock + column % kStateBlock];
       };
       double seen = 0, out = 0;
       for (int i = 0; i < args.key_dim; ++i) seen += decay * state(i) * k[i];

@@ -132,9 +132,9 @@ class Rule {
                              .out_stride = static_cast<size_t>(case_.value_dim),
                              .key_dim = case_.key_dim,
                              .value_dim = case_.value_dim};
-    const int middle = case_.value_dim / 2;
-    kernels.delta_rule(args, 0, middle, last - first);
-    kernels.delta_rule(args, middle, case_.value_dim, last - first);
+    const int blocks = case_.value_dim / kStateBlock;
+    kernels.delta_rule(args, 0, 1, last - first);
+    kernels.delta_rule(args, 1, blocks, last - first);
   }
 
  private:
@@ -148,7 +148,7 @@ class Rule {
 
 TEST_P(DeltaNetKernels, DeltaRule) {
   for (const RuleCase& c :
-       {RuleCase{1, 1, 1}, {16, 16, 1}, {15, 33, 7}, {128, 128, 3}, {64, 40, 130}}) {
+       {RuleCase{4, 16, 1}, {16, 16, 1}, {12, 48, 7}, {128, 128, 3}, {64, 32, 130}}) {
     Rule actual(c), expected(c);
     actual.run(kernels, 0, c.tokens);
     expected.run(reference, 0, c.tokens);

@@ -49,9 +49,14 @@ Status check_mixer(int layer, const Attention& attention) {
 }
 
 Status check_mixer(int layer, const DeltaNet& net) {
-  if (net.conv_kernel >= 2 && net.conv_kernel <= kernels::kMaxConvKernel) return absl::OkStatus();
-  return invalid_argument("cpu", "layer ", layer, " convolves over ", net.conv_kernel,
-                          " tokens; the CPU device runs 2 to ", kernels::kMaxConvKernel);
+  if (net.conv_kernel < 2 || net.conv_kernel > kernels::kMaxConvKernel) {
+    return invalid_argument("cpu", "layer ", layer, " convolves over ", net.conv_kernel,
+                            " tokens; the CPU device runs 2 to ", kernels::kMaxConvKernel);
+  }
+  if (net.key_dim % 4 == 0 && net.value_dim % kernels::kStateBlock == 0) return absl::OkStatus();
+  return invalid_argument("cpu", "layer ", layer, " has value heads of ", net.key_dim, " x ",
+                          net.value_dim, "; the CPU device runs multiples of 4 x ",
+                          kernels::kStateBlock);
 }
 
 Status check_options(const StageOptions& options) {

@@ -10,9 +10,7 @@ namespace mokume {
 namespace {
 
 constexpr float kLengthEpsilon = 1e-6f;
-// Channels and columns of a piece of work: some vectors of each instruction set.
-constexpr int kConvChannels = 256;
-constexpr int kStateColumns = 32;
+constexpr int kConvChannels = 256;  // of a piece of work
 
 float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
 float softplus(float x) { return x > 20 ? x : std::log1p(std::exp(x)); }
@@ -94,15 +92,14 @@ void CpuStage::apply_delta_rule(const StageStep& step, int layer, const DeltaNet
   const auto channels = static_cast<size_t>(net.channels());
   const auto heads = static_cast<size_t>(net.value_heads);
   const auto width = static_cast<size_t>(net.value_width());
-  const int pieces = (net.value_dim + kStateColumns - 1) / kStateColumns;
-  const int items = static_cast<int>(step.sequences.size()) * net.value_heads * pieces;
+  const int blocks = net.value_dim / kernels::kStateBlock;
+  const int items = static_cast<int>(step.sequences.size()) * net.value_heads;
   pool_.run(items, 1, [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
-      const int first = i % pieces * kStateColumns;
-      const int head = i / pieces % net.value_heads;
+      const int head = i % net.value_heads;
       const int key_head =
           net.tiled_heads ? head % net.key_heads : head / (net.value_heads / net.key_heads);
-      const SequenceSlice& slice = step.sequences[i / pieces / net.value_heads];
+      const SequenceSlice& slice = step.sequences[i / net.value_heads];
       const auto token = static_cast<size_t>(slice.first_token);
       const float* rows = space_.q + token * channels;
       const kernels::DeltaRuleArgs args{
@@ -120,8 +117,7 @@ void CpuStage::apply_delta_rule(const StageStep& step, int layer, const DeltaNet
           .out_stride = width,
           .key_dim = net.key_dim,
           .value_dim = net.value_dim};
-      kernels_.delta_rule(args, first, std::min(first + kStateColumns, net.value_dim),
-                          slice.token_count);
+      kernels_.delta_rule(args, 0, blocks, slice.token_count);
     }
   });
 }
