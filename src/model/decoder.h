@@ -3,6 +3,7 @@
 // tensors are called.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,11 @@ constexpr int kMaxContext = 1 << 26;
 constexpr int kMaxVocab = 1 << 24;
 constexpr int kMinConvKernel = 2;
 constexpr int kMaxConvKernel = 32;
+
+// No stage_state_bytes() overflows within them: what overflows is no constant.
+static_assert(int64_t{kMaxLayers} * kMaxHeads * kMaxHeadDim * (kMaxHeadDim + 3 * kMaxConvKernel) *
+                  int64_t{sizeof(float)} >
+              0);
 
 /// Within the bounds above (heads of at most kMaxHeadDim too); value_heads is a multiple of
 /// key_heads. The fields are DeltaNet's.

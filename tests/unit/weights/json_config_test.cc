@@ -44,6 +44,18 @@ TEST(JsonConfig, ErrorsNameKeyAndFile) {
   EXPECT_EQ(config.get_float("gone", 0, 1).status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST(JsonConfig, AGroupIsSettingsOfItsOwn) {
+  const JsonConfig config =
+      parse(R"({"text": {"n": 5, "rope": {"theta": 2}}, "text_n": 6, "n": 7, "text2": {"n": 8}})");
+  const JsonConfig group = config.group("text");
+  EXPECT_EQ(group.values().size(), 2u);
+  EXPECT_EQ(group.get_int("rope.theta", 0, 9).value(), 2);
+  EXPECT_EQ(group.get_int("n", 0, 4).status().message(),
+            "[weights] n is 5; must be 0 to 4 (config.json, text)");
+  EXPECT_TRUE(config.group("n").values().empty());
+  EXPECT_TRUE(config.group("none").values().empty());
+}
+
 TEST(JsonConfig, RefusesWhatIsNoObject) {
   for (const std::string text :
        {"", "[]", "3", "{", "{\"a\":}", "{\"a\":1e999}", "{\"\xff\":1}", "{\"a\":1}x"}) {
