@@ -22,6 +22,7 @@ using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int
                                std::vector<bool>, std::vector<std::string>, std::vector<uint64_t>,
                                std::vector<int64_t>, std::vector<double>>;
 
+/// Make lists of these inside functions: as constants of a namespace they cost g++ 12 gigabytes.
 struct GgufKeyValue {
   std::string key;
   GgufValue value;

@@ -118,7 +118,7 @@ TEST_F(SafetensorsWriterTest, RefusesListsThatAreWrong) {
                      {"b", "U8", {int64_t{1} << 32, int64_t{1} << 31}}}),
               HasSubstr("more than 2^64"));
   EXPECT_THAT(error({{"", "F32", {1}}}), HasSubstr("is called \"\""));
-  EXPECT_THAT(error({{"a\n", "F32", {1}}}), HasSubstr("is called \"a\\n\""));
+  EXPECT_THAT(error({{"a\n", "F32", {1}}}), HasSubstr("is called \"a\\x0a\""));
   EXPECT_THAT(files(), IsEmpty());
 }
 
