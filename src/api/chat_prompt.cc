@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "api/errors.h"
-#include "api/json.h"
+#include "tokenizer/json.h"
 
 namespace mokume {
 namespace {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "api/json.h"
 #include "api/types.h"
 #include "http/reply.h"
+#include "tokenizer/json.h"
 
 namespace mokume {
 

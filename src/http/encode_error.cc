@@ -1,6 +1,6 @@
 #include "api/errors.h"
-#include "api/json.h"
 #include "http/reply.h"
+#include "tokenizer/json.h"
 
 namespace mokume {
 namespace {

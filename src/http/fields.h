@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "api/json.h"
 #include "base/status.h"
+#include "tokenizer/json.h"
 
 namespace mokume {
 

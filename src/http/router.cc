@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "api/errors.h"
-#include "api/json.h"
 #include "http/decode.h"
 #include "http/target.h"
+#include "tokenizer/json.h"
 
 namespace mokume {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <filesystem>
 
-#include "base/log.h"
 #include "model/gguf_tokenizer.h"
 #include "model/hf_spec.h"
+#include "model/hf_tokenizer_files.h"
 #include "model/load_spec.h"
 #include "weights/gguf.h"
 #include "weights/safetensors.h"
@@ -37,11 +37,18 @@ Result<LoadedModel> load_directory(const std::filesystem::path& directory) {
   MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_hf_spec(config, *weights));
   const bool ends_in_slash = directory.filename().empty();
   spec.name = (ends_in_slash ? directory.parent_path() : directory).filename().string();
-  std::error_code ignored;
-  if (std::filesystem::exists(directory / "tokenizer.json", ignored)) {
-    log().warn("tokenizer.json is not read: the model takes and gives token ids only");
-  }
   LoadedModel loaded;
+  MKM_ASSIGN_OR_RETURN(std::optional<HfTokenizer> tokenizer,
+                       load_hf_tokenizer(directory, spec.vocab_size));
+  if (tokenizer) {
+    auto made = Tokenizer::create(std::move(tokenizer->spec));
+    if (!made.ok()) {
+      return Status(made.status().code(), str_cat(made.status().message(), " (",
+                                                  (directory / "tokenizer.json").string(), ")"));
+    }
+    loaded.tokenizer = *std::move(made);
+    loaded.chat_template = std::move(tokenizer->chat_template);
+  }
   loaded.model = std::make_shared<const Model>(Model{std::move(spec), weights});
   return loaded;
 }

@@ -10,7 +10,7 @@
 namespace mokume {
 
 /// What a checkpoint holds. `tokenizer` and `chat_template` are empty where the checkpoint has none
-/// (GGUF tokenizer "none", every directory so far): such a model serves token ids only.
+/// (GGUF tokenizer "none", a directory without tokenizer.json): such a model serves token ids only.
 struct LoadedModel {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Tokenizer> tokenizer;
@@ -18,8 +18,8 @@ struct LoadedModel {
 };
 
 /// Opens a GGUF file, or a Hugging Face directory with config.json and safetensors, and checks
-/// every tensor's shape against the hyperparameters. Reads headers only: weights stay mapped until
-/// a stage is made. A directory's tokenizer is not read.
+/// every tensor's shape against the hyperparameters. Reads headers and tokenizers only: weights
+/// stay mapped until a stage is made.
 Result<LoadedModel> load_model(const std::string& path);
 
 }  // namespace mokume

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "tokenizer/tokenizer.h"
 
 namespace mokume {
@@ -20,11 +21,14 @@ class SpecialSplitter {
   /// Tokens without text, or whose text is not UTF-8, are never found; of equal texts the lowest id
   /// is. Every text must be at most `kMaxSpecialBytes` long, which bounds the search to that many
   /// steps a byte.
-  explicit SpecialSplitter(const TokenizerSpec& spec);
+  /// Of the spec's tokens, those whose finding says `in_normalized_text`, or those where none says
+  /// so.
+  SpecialSplitter(const TokenizerSpec& spec, bool in_normalized_text);
   static constexpr size_t kMaxSpecialBytes = 1024;
   static bool is_special(TokenizerSpec::TokenType type);
 
-  /// A special token, or (when `token` is empty) a stretch of plain text.
+  /// A special token, with the white space that it takes, or (when `token` is empty) a stretch of
+  /// plain text.
   struct Fragment {
     std::string_view text;
     std::optional<TokenId> token;
@@ -45,6 +49,7 @@ class SpecialSplitter {
     const Entry* longest_prefix_of(std::string_view text) const;
   };
   Table user_defined_, all_;
+  absl::flat_hash_map<TokenId, TokenizerSpec::Finding> findings_;
 };
 
 }  // namespace mokume

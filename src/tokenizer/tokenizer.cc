@@ -7,7 +7,9 @@
 #include "base/utf8.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/byte_unicode.h"
+#include "tokenizer/nfc.h"
 #include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/spec_checks.h"
 #include "tokenizer/special_splitter.h"
 
 namespace mokume {
@@ -16,54 +18,6 @@ namespace {
 using TokenType = TokenizerSpec::TokenType;
 constexpr TokenId kNoToken = -1;
 
-Status check_id(const TokenizerSpec& spec, std::optional<TokenId> id, std::string_view role) {
-  if (!id || (*id >= 0 && static_cast<size_t>(*id) < spec.tokens.size())) return absl::OkStatus();
-  return invalid_argument("tokenizer", role, " token id ", *id, " is outside the vocabulary of ",
-                          spec.tokens.size());
-}
-
-Status check_ids(const TokenizerSpec& spec) {
-  MKM_RETURN_IF_ERROR(check_id(spec, spec.bos, "BOS"));
-  MKM_RETURN_IF_ERROR(check_id(spec, spec.eos, "EOS"));
-  MKM_RETURN_IF_ERROR(check_id(spec, spec.unknown, "unknown"));
-  MKM_RETURN_IF_ERROR(check_id(spec, spec.padding, "padding"));
-  for (TokenId id : spec.end_of_generation) {
-    MKM_RETURN_IF_ERROR(check_id(spec, id, "end-of-generation"));
-  }
-  if (spec.add_bos && !spec.bos) {
-    return invalid_argument("tokenizer", "BOS is to be added, but there is no BOS token");
-  }
-  if (spec.add_eos && !spec.eos) {
-    return invalid_argument("tokenizer", "EOS is to be added, but there is no EOS token");
-  }
-  return absl::OkStatus();
-}
-
-Status check_tokens(const TokenizerSpec& spec) {
-  const size_t count = spec.tokens.size();
-  if (count == 0 || count > Tokenizer::kMaxTokens) {
-    return invalid_argument("tokenizer", count, " tokens; a vocabulary has 1 to ",
-                            Tokenizer::kMaxTokens);
-  }
-  if (!spec.types.empty() && spec.types.size() != count) {
-    return invalid_argument("tokenizer", spec.types.size(), " token types for ", count,
-                            " tokens; there is one type a token");
-  }
-  for (size_t id = 0; id < spec.types.size(); ++id) {
-    if (spec.types[id] > TokenType::kUnused) {
-      return invalid_argument("tokenizer", "token type ", static_cast<int>(spec.types[id]),
-                              " does not exist (token ", id, ")");
-    }
-    if (SpecialSplitter::is_special(spec.types[id]) &&
-        spec.tokens[id].size() > SpecialSplitter::kMaxSpecialBytes) {
-      return invalid_argument("tokenizer", "a special token of ", spec.tokens[id].size(),
-                              " bytes; at most ", SpecialSplitter::kMaxSpecialBytes, " (token ", id,
-                              ")");
-    }
-  }
-  return absl::OkStatus();
-}
-
 class BpeTokenizer final : public Tokenizer {
  public:
   BpeTokenizer(TokenizerSpec spec, std::unique_ptr<const PreTokenizer> pre_tokenizer,
@@ -71,7 +25,8 @@ class BpeTokenizer final : public Tokenizer {
       : spec_(std::move(spec)),
         pre_tokenizer_(std::move(pre_tokenizer)),
         merges_(std::move(merges)),
-        special_(spec_) {
+        special_(spec_, /*in_normalized_text=*/false),
+        late_special_(spec_, /*in_normalized_text=*/true) {
     index_texts();
     index_symbols();
     ends_generation_.assign(spec_.tokens.size(), false);
@@ -94,7 +49,7 @@ class BpeTokenizer final : public Tokenizer {
       if (fragment.token) {
         ids.push_back(*fragment.token);
       } else {
-        MKM_RETURN_IF_ERROR(encode_plain(fragment.text, text, merger, ids));
+        MKM_RETURN_IF_ERROR(encode_rest(fragment.text, text, options, merger, ids));
       }
     }
     if (options.add_special && spec_.add_eos) ids.push_back(*spec_.eos);
@@ -166,6 +121,27 @@ class BpeTokenizer final : public Tokenizer {
     return found == id_of_text_.end() ? kNoToken : found->second;
   }
 
+  /// Appends the ids of `rest`, which the first special tokens left of `text`.
+  Status encode_rest(std::string_view rest, std::string_view text, EncodeOptions options,
+                     WordMerger& merger, std::vector<TokenId>& ids) const {
+    std::string normalized, prefixed;
+    if (spec_.normalizes) {
+      MKM_ASSIGN_OR_RETURN(normalized, normalize_nfc(rest));
+      text = rest = normalized;
+    }
+    for (const auto& fragment : late_special_.split(rest, options.parse_special)) {
+      if (fragment.token) {
+        ids.push_back(*fragment.token);
+      } else if (spec_.prefix_space && !fragment.text.starts_with(' ')) {
+        prefixed = str_cat(" ", fragment.text);
+        MKM_RETURN_IF_ERROR(encode_plain(prefixed, prefixed, merger, ids));
+      } else {
+        MKM_RETURN_IF_ERROR(encode_plain(fragment.text, text, merger, ids));
+      }
+    }
+    return absl::OkStatus();
+  }
+
   /// Appends the ids of `plain`, a part of `text`.
   Status encode_plain(std::string_view plain, std::string_view text, WordMerger& merger,
                       std::vector<TokenId>& ids) const {
@@ -209,7 +185,7 @@ class BpeTokenizer final : public Tokenizer {
   TokenizerSpec spec_;
   std::unique_ptr<const PreTokenizer> pre_tokenizer_;
   MergeTable merges_;
-  SpecialSplitter special_;
+  SpecialSplitter special_, late_special_;
   absl::flat_hash_map<std::string_view, TokenId> id_of_text_;  ///< views into spec_.tokens
   std::vector<TokenId> token_of_symbol_;
   std::array<TokenId, 256> fallback_;  ///< what a single byte becomes
@@ -219,9 +195,10 @@ class BpeTokenizer final : public Tokenizer {
 }  // namespace
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(TokenizerSpec spec) {
-  MKM_RETURN_IF_ERROR(check_tokens(spec));
-  MKM_RETURN_IF_ERROR(check_ids(spec));
-  MKM_ASSIGN_OR_RETURN(auto pre_tokenizer, PreTokenizer::create(spec.pre_tokenizer));
+  MKM_RETURN_IF_ERROR(check_spec(spec));
+  MKM_ASSIGN_OR_RETURN(auto pre_tokenizer, spec.pre_tokenizer.empty()
+                                               ? PreTokenizer::create(spec.splitting)
+                                               : PreTokenizer::create(spec.pre_tokenizer));
   MKM_ASSIGN_OR_RETURN(auto merges, MergeTable::create(spec.merges));
   return std::make_shared<const BpeTokenizer>(std::move(spec), std::move(pre_tokenizer),
                                               std::move(merges));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "tokenizer/pre_tokenizer.h"
 
 namespace mokume {
 
@@ -18,11 +19,24 @@ using TokenId = int32_t;
 /// Everything a tokenizer is made of, as a checkpoint states it.
 struct TokenizerSpec {
   enum class TokenType : uint8_t { kNormal, kControl, kUserDefined, kUnknown, kByte, kUnused };
-  std::string pre_tokenizer;  ///< "smollm", "gpt-2", "llama-bpe", "qwen2" ("default" is gpt-2's)
+  /// How a token outside of byte-pair merging is found, where it is not simply wherever its text
+  /// is.
+  struct Finding {
+    TokenId id;
+    bool takes_space_before = false, takes_space_after = false;
+    bool in_normalized_text = false;  ///< and only in what the other tokens leave
+  };
+  /// "smollm", "gpt-2", "llama-bpe", "qwen2", "qwen35" ("default" is gpt-2's); empty: `splitting`
+  /// says it.
+  std::string pre_tokenizer;
+  Splitting splitting;        ///< read only where `pre_tokenizer` is empty
+  bool normalizes = false;    ///< text is brought to normalization form C before it is cut
+  bool prefix_space = false;  ///< text that does not begin with a space gets one
   std::vector<std::string>
       tokens;  ///< in GPT-2's byte-to-unicode alphabet; control tokens as they read
   std::vector<TokenType> types;     ///< one a token, or empty: all normal
   std::vector<std::string> merges;  ///< "left right", best first
+  std::vector<Finding> findings;    ///< at most one a token
   std::optional<TokenId> bos, eos, unknown, padding;
   std::vector<TokenId> end_of_generation;  ///< further ids that end an answer (eot, eom)
   bool add_bos = false;
@@ -34,9 +48,9 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   /// InvalidArgument for an id outside the vocabulary or a bound exceeded; NotFound, listing the
-  /// known names, for an unknown pre-tokenizer. Of tokens with the same text the lowest id encodes,
-  /// of equal merges the first counts. A merge may lead to a text that is no token: it is then
-  /// encoded byte by byte.
+  /// known names, for an unknown pre-tokenizer; what PreTokenizer::create says of a pattern. Of
+  /// tokens with the same text the lowest id encodes, of equal merges the first counts. A merge may
+  /// lead to a text that is no token: it is then encoded byte by byte.
   static Result<std::shared_ptr<const Tokenizer>> create(TokenizerSpec spec);
   static constexpr size_t kMaxTokens = size_t{1} << 22;
   static constexpr size_t kMaxTextBytes = size_t{1} << 28;  ///< what one encode() takes

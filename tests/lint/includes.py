@@ -41,6 +41,7 @@ LIBRARIES = {
     "boost": {"http"},
     "prometheus": {"http"},
     "pcre2.h": {"tokenizer"},
+    "uninorm.h": {"tokenizer"},
     "CLI": {"cli", "main"},
 }
 # Folders of C and POSIX headers.

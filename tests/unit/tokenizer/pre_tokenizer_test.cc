@@ -61,7 +61,7 @@ TEST(PreTokenizer, ThePiecesAreTheText) {
   const std::string text =
       "We'll\t pay €1,234.50 — für\r\n\r\n\u00A0 漢字か😀👍🏽 'S  \x7F"
       "end ";
-  for (std::string_view name : {"default", "gpt-2", "llama-bpe", "qwen2", "smollm"}) {
+  for (std::string_view name : {"default", "gpt-2", "llama-bpe", "qwen2", "qwen35", "smollm"}) {
     std::string joined;
     for (std::string_view piece : split(name, text)) {
       EXPECT_FALSE(piece.empty());
@@ -72,7 +72,7 @@ TEST(PreTokenizer, ThePiecesAreTheText) {
 }
 
 TEST(PreTokenizer, HostileRunsStayWithinTheBounds) {
-  for (std::string_view name : {"gpt-2", "llama-bpe", "qwen2", "smollm"}) {
+  for (std::string_view name : {"gpt-2", "llama-bpe", "qwen2", "qwen35", "smollm"}) {
     const auto splitter = PreTokenizer::create(name).value();
     for (std::string_view unit :
          {" ", "\n", " \n", "\t", "a", "漢", "!", "'", "1", "\r \n", "' ", "\u0301"}) {
@@ -90,8 +90,8 @@ TEST(PreTokenizer, AnUnknownNameListsTheKnown) {
   const auto status = PreTokenizer::create("tekken").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(status.message(),
-            "[tokenizer] pre-tokenizer \"tekken\" is not known; known are default, gpt-2, "
-            "llama-bpe, qwen2, smollm (tokenizer.ggml.pre)");
+            "[tokenizer] pre-tokenizer \"tekken\" is not known; known are gpt-2, default, "
+            "llama-bpe, qwen2, qwen35, smollm (tokenizer.ggml.pre)");
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// JSON from outside, read with limits. Both the wire decoders and the chat messages go through
-// here.
+// JSON from outside, read with limits: what clients send, and a checkpoint's tokenizer files.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +16,8 @@ using Json = nlohmann::ordered_json;
 struct JsonLimits {
   int max_depth = 64;
   size_t max_values = 1'000'000;
-  size_t max_keys = 4096;  ///< of one object
+  size_t max_keys = 4096;         ///< of one object
+  std::string_view room = "api";  ///< whose errors these are
 };
 
 /// Strict JSON (RFC 8259). InvalidArgument, with line and column or the limit, for bad syntax,

@@ -1,4 +1,4 @@
-#include "api/json.h"
+#include "tokenizer/json.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

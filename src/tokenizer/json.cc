@@ -1,4 +1,4 @@
-#include "api/json.h"
+#include "tokenizer/json.h"
 
 #include <string>
 #include <unordered_set>
@@ -58,7 +58,8 @@ class Builder {
   };
 
   bool fail(std::string_view why) {
-    if (status_.ok()) status_ = invalid_argument("api", what_, " is not acceptable JSON: ", why);
+    if (status_.ok())
+      status_ = invalid_argument(limits_.room, what_, " is not acceptable JSON: ", why);
     return false;
   }
 
@@ -114,7 +115,7 @@ Result<Json> parse_json(std::string_view text, std::string_view what, const Json
   try {
     Json::sax_parse(text.begin(), text.end(), &builder);
   } catch (const std::exception& error) {
-    return invalid_argument("api", what, " is not acceptable JSON: ", error.what());
+    return invalid_argument(limits.room, what, " is not acceptable JSON: ", error.what());
   }
   return std::move(builder).take();
 }
