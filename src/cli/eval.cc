@@ -17,15 +17,6 @@ namespace {
 
 constexpr uint64_t kMaxTextBytes = 64u << 20;
 
-Result<Runtime> load(const EvalOptions& options) {
-  ProgressBar bar("loading", options.progress);
-  RuntimeOptions runtime;
-  runtime.exact = options.exact;
-  runtime.max_logit_rows = forward_logit_rows(options.config.scheduler);
-  runtime.progress = [&](int done, int total) { bar.update(done, total); };
-  return load_runtime(options.config, runtime);
-}
-
 double negative_log_probability(std::span<const float> logits, int32_t id) {
   const double largest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -79,10 +70,19 @@ void write_header(std::ostream& out, size_t tokens, size_t vocab) {
 
 }  // namespace
 
+Result<Runtime> load_for_eval(const EvalOptions& options) {
+  ProgressBar bar("loading", options.progress);
+  RuntimeOptions runtime;
+  runtime.exact = options.exact;
+  runtime.max_logit_rows = forward_logit_rows(options.config.scheduler);
+  runtime.progress = [&](int done, int total) { bar.update(done, total); };
+  return load_runtime(options.config, runtime);
+}
+
 Status eval_perplexity(const EvalOptions& options, const std::string& text_path, int context,
                        std::ostream& out) {
   MKM_ASSIGN_OR_RETURN(const std::string text, read_file(text_path, kMaxTextBytes));
-  MKM_ASSIGN_OR_RETURN(Runtime runtime, load(options));
+  MKM_ASSIGN_OR_RETURN(Runtime runtime, load_for_eval(options));
   if (!runtime.loaded.tokenizer)
     return invalid_argument("eval", options.config.model.path, " has no tokenizer");
   MKM_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, runtime.loaded.tokenizer->encode(text, {}));
@@ -117,7 +117,7 @@ Status eval_perplexity(const EvalOptions& options, const std::string& text_path,
 Status eval_logits(const EvalOptions& options, const std::string& tokens_path,
                    const std::string& output_path, std::ostream& out) {
   MKM_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, read_ids(tokens_path));
-  MKM_ASSIGN_OR_RETURN(Runtime runtime, load(options));
+  MKM_ASSIGN_OR_RETURN(Runtime runtime, load_for_eval(options));
   const size_t vocab = static_cast<size_t>(runtime.spec().vocab_size);
   return write_file(output_path, [&](std::ostream& file) -> Status {
     write_header(file, ids.size(), vocab);

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "config/config.h"
+#include "runtime/runtime.h"
 
 namespace mokume {
 
@@ -16,6 +17,9 @@ struct EvalOptions {
   bool json = false;
   bool progress = false;  ///< draw progress on stderr
 };
+
+/// Loads the stages, drawing progress.
+Result<Runtime> load_for_eval(const EvalOptions& options);
 
 /// Perplexity of a text in chunks of `context` tokens, each from an empty cache and without a BOS
 /// token. Scored are the tokens at positions context/2 + 1 ... context - 1, each predicted from all

@@ -9,6 +9,7 @@
 #include "cli/bench.h"
 #include "cli/chat.h"
 #include "cli/eval.h"
+#include "cli/eval_expected.h"
 #include "cli/inspect.h"
 #include "mokume/version.h"
 
@@ -49,7 +50,7 @@ struct Commands {
   EvalOptions eval;
   BenchOptions bench;
   ChatOptions chat;
-  std::string path, text, tokens, output;
+  std::string path, text, tokens, output, expected;
   int context = 512;
   bool json = false;
 };
@@ -117,17 +118,27 @@ void add_eval(CLI::App& app, Commands& c) {
       });
     };
   });
-  auto* logits = eval->add_subcommand("logits", "Write the logits after every token of a sequence");
+  auto* logits = eval->add_subcommand(
+      "logits",
+      "Write the logits after every token of a sequence, or compare them with saved ones");
   add_eval_options(*logits, c);
-  logits->add_option("--tokens", c.tokens, "JSON array of token ids")->required();
-  logits
-      ->add_option("--output", c.output,
-                   "safetensors file with one F32 tensor, logits [tokens, vocab]")
-      ->required();
+  logits->add_option("--tokens", c.tokens, "JSON array of token ids");
+  logits->add_option("--output", c.output,
+                     "Write a safetensors file with one F32 tensor, logits [tokens, vocab]");
+  auto* expected = logits->add_option(
+      "--expected", c.expected,
+      "Compare with a safetensors file: prompt I64 [T], logits F32 [T, vocab]; and greedy I64 [N], "
+      "greedy_logits F32 [N, vocab] if there");
+  expected->excludes("--tokens")->excludes("--output");
   logits->callback([&c] {
     c.run = [&c] {
-      return run_eval(
-          c, [&](const EvalOptions& o) { return eval_logits(o, c.tokens, c.output, std::cout); });
+      return run_eval(c, [&](const EvalOptions& o) {
+        if (!c.expected.empty()) return eval_expected(o, c.expected, std::cout);
+        if (c.tokens.empty() || c.output.empty()) {
+          return invalid_argument("eval", "give --tokens and --output, or --expected");
+        }
+        return eval_logits(o, c.tokens, c.output, std::cout);
+      });
     };
   });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 #include <tuple>
 
@@ -118,10 +119,13 @@ class HeaderChecker {
   const std::string_view path_;
 };
 
-}  // namespace
+/// A header whose ranges have been checked against the data behind it.
+struct CheckedInfos {
+  std::vector<SafetensorsInfo> infos;
+  std::span<const std::byte> data;
+};
 
-Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> file,
-                                                   std::string_view path) {
+Result<CheckedInfos> read_infos(std::span<const std::byte> file, std::string_view path) {
   ByteReader reader(file, path);
   MKM_ASSIGN_OR_RETURN(const uint64_t size, reader.number<uint64_t>("the header's size"));
   if (size > kMaxHeaderBytes || size > reader.remaining()) {
@@ -130,18 +134,44 @@ Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> fi
                             ")");
   }
   const std::span<const std::byte> json = file.subspan(reader.position(), size);
+  CheckedInfos checked;
+  checked.data = file.subspan(reader.position() + size);
   MKM_ASSIGN_OR_RETURN(
-      std::vector<SafetensorsInfo> infos,
+      checked.infos,
       parse_safetensors_json({reinterpret_cast<const char*>(json.data()), json.size()}, path));
-  const HeaderChecker checker(file.subspan(reader.position() + size), path);
-  MKM_RETURN_IF_ERROR(checker.check_ranges(infos));
+  MKM_RETURN_IF_ERROR(HeaderChecker(checked.data, path).check_ranges(checked.infos));
+  return checked;
+}
+
+}  // namespace
+
+Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> file,
+                                                   std::string_view path) {
+  MKM_ASSIGN_OR_RETURN(const CheckedInfos checked, read_infos(file, path));
+  const HeaderChecker checker(checked.data, path);
   SafetensorsHeader header;
-  for (const SafetensorsInfo& info : infos) {
+  for (const SafetensorsInfo& info : checked.infos) {
     MKM_ASSIGN_OR_RETURN(SafetensorsHeader::Entry entry, checker.entry(info));
     header.names.push_back(info.name);
     header.tensors.emplace(info.name, std::move(entry));
   }
   return header;
+}
+
+Result<std::vector<int64_t>> safetensors_integers(std::span<const std::byte> file,
+                                                  std::string_view name, std::string_view path) {
+  MKM_ASSIGN_OR_RETURN(const CheckedInfos checked, read_infos(file, path));
+  const auto found = std::ranges::find(checked.infos, name, &SafetensorsInfo::name);
+  if (found == checked.infos.end()) {
+    return not_found("weights", "no tensor ", name, " (", path, ")");
+  }
+  if (found->dtype != "I64" || found->shape.size() != 1) {
+    return invalid_argument("weights", "tensor ", name, " must be I64 with one dimension (", path,
+                            ")");
+  }
+  std::vector<int64_t> values((found->end - found->begin) / sizeof(int64_t));
+  std::memcpy(values.data(), checked.data.data() + found->begin, values.size() * sizeof(int64_t));
+  return values;
 }
 
 }  // namespace mokume

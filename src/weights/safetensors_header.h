@@ -27,6 +27,11 @@ struct SafetensorsHeader {
 Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> file,
                                                    std::string_view path);
 
+/// The values of an I64 tensor with one dimension: token ids, say, that lie beside what was
+/// computed from them.
+Result<std::vector<int64_t>> safetensors_integers(std::span<const std::byte> file,
+                                                  std::string_view name, std::string_view path);
+
 /// A tensor as the header's JSON describes it.
 struct SafetensorsInfo {
   std::string name;
