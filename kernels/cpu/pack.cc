@@ -22,13 +22,14 @@ void store_row_scale(const RowToPack& row) {
               sizeof(float));
 }
 
-// Columns past the last stay 0, and so do the activations that they meet.
-void pack_int8(const RowToPack& row) {
+// The panel's bytes are the source's with the bits `flipped`. Columns past the last are 0, as are
+// the activations that they meet.
+void pack_int8(const RowToPack& row, uint32_t flipped) {
   store_row_scale(row);
   for (int k = 0; k < row.shape.columns; k += 4) {
-    uint32_t quad = 0;
+    uint32_t quad = kSignBits ^ flipped;
     std::memcpy(&quad, row.source + k, static_cast<size_t>(std::min(4, row.shape.columns - k)));
-    store_quad(target_of(row, k / kGroup), k % kGroup / 4, quad ^ kSignBits);
+    store_quad(target_of(row, k / kGroup), k % kGroup / 4, quad ^ flipped);
   }
 }
 
@@ -104,7 +105,9 @@ void pack_row(SourceType type, const RowToPack& row) {
       store_row_scale(row);
       return pack_floats(row, 1);
     case SourceType::kI8:
-      return pack_int8(row);
+      return pack_int8(row, kSignBits);
+    case SourceType::kI8Plus128:
+      return pack_int8(row, 0);
     case SourceType::kQ8_0:
       return pack_q8_0(row);
     case SourceType::kQ4_0:
@@ -148,8 +151,9 @@ constexpr TypeInfo kTypes[] = {
     {Format::kInt8, 1, 1},
     {Format::kF8, 1, 1},
     {Format::kNVFP4, 16, 8},
+    {Format::kInt8, 1, 1},
 };
-static_assert(std::size(kTypes) == static_cast<size_t>(SourceType::kE2M1) + 1);
+static_assert(std::size(kTypes) == static_cast<size_t>(SourceType::kI8Plus128) + 1);
 
 const TypeInfo& info(SourceType type) { return kTypes[static_cast<size_t>(type)]; }
 

@@ -23,7 +23,8 @@ enum class SourceType : uint8_t {
   kNVFP4,
   kI8,
   kF8,
-  kE2M1
+  kE2M1,
+  kI8Plus128  ///< bytes of the integer plus 128
 };
 
 /// A matrix [N, K] as a checkpoint has it: rows of whole blocks.
@@ -31,7 +32,7 @@ struct SourceMatrix {
   SourceType type = SourceType::kF32;
   const uint8_t* rows = nullptr;
   size_t row_bytes = 0;
-  const uint8_t* scales = nullptr;  ///< I8, F8: f32 [N]; E2M1: E4M3 above 0, [N][K/16]
+  const uint8_t* scales = nullptr;  ///< I8, I8Plus128, F8: f32 [N]; E2M1: E4M3 above 0, [N][K/16]
 };
 
 /// What a matrix of `type` is packed into: a format that holds its values without loss.

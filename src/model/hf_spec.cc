@@ -8,6 +8,7 @@
 #include "model/hf_config.h"
 #include "model/hf_rope.h"
 #include "model/qwen3_5.h"
+#include "model/scaled_linear.h"
 
 namespace mokume {
 namespace {
@@ -83,14 +84,10 @@ Result<HfFamily> find_family(const HfConfig& config) {
 }
 
 /// What would compute another model if it were overlooked.
-Status check_unsupported(const HfConfig& config, const HfConfig& text) {
+Status check_unsupported(const HfConfig& text) {
   MKM_ASSIGN_OR_RETURN(const std::string act, text.text("hidden_act", "silu"));
   if (act != "silu") {
     return text.error("hidden_act is \"", absl::CHexEscape(act), "\"; only silu is supported");
-  }
-  for (const auto& [key, value] : config.json().values()) {
-    if (!key.starts_with("quantization_config.")) continue;
-    return config.error("quantization_config: quantized weights are not supported");
   }
   return absl::OkStatus();
 }
@@ -194,16 +191,20 @@ Result<JsonConfig> text_settings(const HfConfig& config, const HfFamily& family)
 
 }  // namespace
 
-Result<ModelSpec> load_hf_spec(const JsonConfig& json, const WeightSource& weights) {
+Result<ModelSpec> load_hf_spec(const JsonConfig& json, const WeightSource& weights,
+                               const JsonConfig* modelopt) {
   const HfConfig config(json);
   MKM_ASSIGN_OR_RETURN(const HfFamily family, find_family(config));
   MKM_ASSIGN_OR_RETURN(const JsonConfig text_json, text_settings(config, family));
   const HfConfig text(text_json);
-  MKM_RETURN_IF_ERROR(check_unsupported(config, text));
+  MKM_RETURN_IF_ERROR(check_unsupported(text));
   MKM_ASSIGN_OR_RETURN(DecoderShape shape, load_shape(text, family));
   MKM_ASSIGN_OR_RETURN(shape.tied_head, tied_head(config, text));
+  MKM_ASSIGN_OR_RETURN(const HfQuantization quantization, parse_hf_quantization(json, modelopt));
   TensorReader reader(
-      weights, std::string(family.architecture.empty() ? family.model_type : family.architecture));
+      weights, std::string(family.architecture.empty() ? family.model_type : family.architecture),
+      &quantization);
+  ignore_kv_scales(quantization, weights, reader);
   DecoderNames names = kNames;
   if (family.refine) MKM_RETURN_IF_ERROR(family.refine(text, reader, shape, names));
   for (int i = 0; i < shape.layers; ++i) {

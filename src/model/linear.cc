@@ -10,7 +10,50 @@ namespace {
 
 constexpr int64_t kGroup = 16;  // columns that share a scale in E2M1
 
+// Between them nothing overflows: E4M3 reaches 448, E2M1 times E4M3 2688.
+constexpr float kLeastScale = 1e-30f, kMostScale = 1e30f;
+
+bool is_scale(float value) { return value >= kLeastScale && value <= kMostScale; }
+
+/// Positive, and no NaN: 0x7f and 0xff are NaN, 0x00 and 0x80 are 0.
+bool is_group_scale(std::byte bits) { return bits > std::byte{0} && bits < std::byte{0x7f}; }
+
+Status bad_scale(const TensorView& tensor, int64_t row, float value, std::string_view path) {
+  const std::string file = path.empty() ? "" : str_cat(" (", path, ")");
+  return invalid_argument("model", "tensor ", tensor.name, " has the scale ", value, " in row ",
+                          row, "; scales must be finite and above 0", file);
+}
+
+Status check_group_scales(const TensorView& scales, std::string_view path) {
+  const std::span values(scales.data, static_cast<size_t>(scales.bytes));
+  // Without a branch, so that it runs as fast as memory is read.
+  bool good = true;
+  for (const std::byte bits : values) good &= is_group_scale(bits);
+  if (good) return absl::OkStatus();
+  const auto bad = std::ranges::find_if_not(values, is_group_scale);
+  return bad_scale(scales, (bad - values.begin()) / scales.columns(),
+                   e4m3_to_float(std::to_integer<uint8_t>(*bad)), path);
+}
+
 }  // namespace
+
+Status check_row_scales(const TensorView& scales, std::string_view path) {
+  for (int64_t i = 0; i < scales.columns(); ++i) {
+    float value;
+    std::memcpy(&value, scales.data + i * static_cast<int64_t>(sizeof(value)), sizeof(value));
+    if (!is_scale(value)) return bad_scale(scales, i, value, path);
+  }
+  return absl::OkStatus();
+}
+
+Status check_scales(const Linear& linear, std::string_view path) {
+  for (const float whole : {linear.scale, linear.divisor}) {
+    if (!is_scale(whole)) return bad_scale(linear.weight, 0, whole, path);
+  }
+  if (!linear.scales) return absl::OkStatus();
+  return linear.scales.dtype == DType::kF32 ? check_row_scales(linear.scales, path)
+                                            : check_group_scales(linear.scales, path);
+}
 
 float linear_scale(const Linear& linear, int64_t row, int64_t column) {
   if (!linear.scales) return 1;

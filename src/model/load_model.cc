@@ -29,12 +29,22 @@ Result<LoadedModel> load_gguf(const std::string& path) {
   return loaded;
 }
 
+Result<std::optional<JsonConfig>> open_if_there(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return std::optional<JsonConfig>();
+  MKM_ASSIGN_OR_RETURN(JsonConfig config, JsonConfig::open(path));
+  return std::optional(std::move(config));
+}
+
 Result<LoadedModel> load_directory(const std::filesystem::path& directory) {
   MKM_ASSIGN_OR_RETURN(const JsonConfig config,
                        JsonConfig::open((directory / "config.json").string()));
   MKM_ASSIGN_OR_RETURN(const std::shared_ptr<WeightSource> weights,
                        open_safetensors_directory(directory.string()));
-  MKM_ASSIGN_OR_RETURN(ModelSpec spec, load_hf_spec(config, *weights));
+  MKM_ASSIGN_OR_RETURN(const auto modelopt,
+                       open_if_there((directory / "hf_quant_config.json").string()));
+  MKM_ASSIGN_OR_RETURN(ModelSpec spec,
+                       load_hf_spec(config, *weights, modelopt ? &*modelopt : nullptr));
   const bool ends_in_slash = directory.filename().empty();
   spec.name = (ends_in_slash ? directory.parent_path() : directory).filename().string();
   LoadedModel loaded;

@@ -17,10 +17,11 @@ namespace mokume {
 
 /// y = W x (+ b); weight [N, K], bias F32 [N] or empty. What W's elements are multiplied by depends
 /// on the weight's type:
-///   I8, F8_E4M3   `scales` F32 [N], one a row
-///   E2M1          `scales` F8_E4M3 [N, K/16], one a group of 16 columns, each times scale /
-///   divisor NVFP4         the scales inside its blocks, each times scale / divisor other types
-///   nothing; `scales` is empty
+///   I8, I8+128, F8_E4M3
+///          `scales` F32 [N], one a row
+///   E2M1   `scales` F8_E4M3 [N, K/16], one a group of 16 columns, each times scale / divisor
+///   NVFP4  the scales inside its blocks, each times scale / divisor
+///   others nothing; `scales` is empty
 /// Scales are finite and above 0; one of `scale` and `divisor` is 1, so that a group's factor is
 /// rounded once, as its format says.
 struct Linear {

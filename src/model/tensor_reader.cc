@@ -1,9 +1,11 @@
 #include "model/tensor_reader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <span>
+#include <utility>
+
+#include "model/linear.h"
+#include "model/scaled_linear.h"
 
 namespace mokume {
 namespace {
@@ -37,6 +39,10 @@ Result<TensorView> TensorReader::tensor(std::string_view name,
   if (!std::ranges::equal(actual, shape)) {
     return error("tensor ", name, " is ", to_string(view), "; must be ", to_text(shape));
   }
+  if (needs_scales(view.dtype)) {
+    return error("tensor ", name, " is ", to_string(view), ", quantized, but the checkpoint's ",
+                 "configuration does not say so, or this is no place for it");
+  }
   used_.emplace(name);
   return view;
 }
@@ -64,25 +70,80 @@ Result<TensorView> TensorReader::mapped_vector(std::string_view name, int64_t si
 
 std::span<float> TensorReader::convert(TensorView& view) {
   const auto columns = static_cast<size_t>(view.columns());
-  auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(view.rows()) * columns);
-  const std::span<float> all(*values);
+  std::vector<float> values(static_cast<size_t>(view.rows()) * columns);
+  const std::span<float> all(values);
   for (int64_t row = 0; row < view.rows(); ++row) {
     dequantize_row(view, row, all.subspan(static_cast<size_t>(row) * columns, columns));
   }
-  view.data = reinterpret_cast<const std::byte*>(all.data());
+  return hold(std::move(values), view);
+}
+
+std::span<float> TensorReader::hold(std::vector<float> values, TensorView& view) {
+  const auto held = std::make_shared<std::vector<float>>(std::move(values));
+  view.data = reinterpret_cast<const std::byte*>(held->data());
   view.dtype = DType::kF32;
-  view.bytes = all.size_bytes();
-  converted_.push_back(std::move(values));
-  return all;
+  view.bytes = held->size() * sizeof(float);
+  converted_.push_back(held);
+  return *held;
+}
+
+Result<TensorView> TensorReader::stored(std::string_view name) {
+  MKM_ASSIGN_OR_RETURN(TensorView view, source_.tensor(name));
+  used_.emplace(name);
+  return view;
+}
+
+Result<std::vector<int64_t>> TensorReader::integers(std::string_view name) {
+  MKM_ASSIGN_OR_RETURN(std::vector<int64_t> numbers, source_.integers(name));
+  used_.emplace(name);
+  return numbers;
+}
+
+Result<TensorView> TensorReader::row_scales(std::string_view name, int64_t rows) {
+  MKM_ASSIGN_OR_RETURN(TensorView view, stored(name));
+  const bool one = view.rank <= 2 && view.rows() * view.columns() == 1;
+  const bool each =
+      view.shape[0] == rows && (view.rank == 1 || (view.rank == 2 && view.shape[1] == 1));
+  if (!is_float(view.dtype) || !(one || each)) {
+    return error("tensor ", name, " is ", to_string(view), "; must be [", rows, "], [", rows,
+                 ", 1] or [1], of F32, F16 or BF16");
+  }
+  view.rank = 1;
+  view.shape = {rows};
+  if (!each) {
+    float value;
+    view.shape = {1};
+    dequantize_row(view, 0, {&value, 1});
+    view.shape = {rows};
+    hold(std::vector<float>(static_cast<size_t>(rows), value), view);
+  } else if (!is_readable_in_place(view)) {
+    convert(view);
+  }
+  MKM_RETURN_IF_ERROR(check_row_scales(view, source_.path()));
+  return view;
 }
 
 Result<Linear> TensorReader::linear(std::string_view name, int64_t outputs, int64_t inputs) {
-  Linear linear;
-  MKM_ASSIGN_OR_RETURN(linear.weight, tensor(str_cat(name, ".weight"), {outputs, inputs}));
+  const auto scheme = quantization_ ? quantization_->scheme_of(name) : std::nullopt;
+  MKM_ASSIGN_OR_RETURN(Linear linear,
+                       scheme ? read_scaled_linear(*this, name, *scheme, outputs, inputs)
+                              : plain_linear(name, outputs, inputs));
   const std::string bias = str_cat(name, ".bias");
   if (has_tensor(bias)) {
     MKM_ASSIGN_OR_RETURN(linear.bias, vector(bias, outputs));
   }
+  return linear;
+}
+
+Result<Linear> TensorReader::plain_linear(std::string_view name, int64_t outputs, int64_t inputs) {
+  const std::string weight = str_cat(name, ".weight");
+  const std::string packed = str_cat(name, ".weight_packed");
+  if (!has_tensor(weight) && has_tensor(packed)) {
+    return error("tensor ", packed, " is there in place of ", weight,
+                 ", but the checkpoint's configuration does not say that the layer is quantized");
+  }
+  Linear linear;
+  MKM_ASSIGN_OR_RETURN(linear.weight, tensor(weight, {outputs, inputs}));
   if (linear.weight.dtype != DType::kNVFP4) return linear;
   const std::string scale = str_cat(name, ".scale");
   if (has_tensor(scale)) {
@@ -96,10 +157,10 @@ Result<Linear> TensorReader::linear(std::string_view name, int64_t outputs, int6
 
 Result<float> TensorReader::tensor_scale(std::string_view name) {
   MKM_ASSIGN_OR_RETURN(const TensorView view, vector(name, 1));
+  MKM_RETURN_IF_ERROR(check_row_scales(view, source_.path()));
   float scale;
   std::memcpy(&scale, view.data, sizeof(scale));
-  if (std::isfinite(scale) && scale > 0) return scale;
-  return error("tensor ", name, " is ", scale, "; must be finite and above 0");
+  return scale;
 }
 
 Result<RmsNorm> TensorReader::norm(std::string_view name, int64_t size, double epsilon,

@@ -172,6 +172,9 @@ void dequantize_block(DType type, const std::byte* block, float* out) {
     case DType::kI8:
       *out = static_cast<float>(load<int8_t>(block));
       return;
+    case DType::kI8Plus128:
+      *out = static_cast<float>(load_byte(block) - 128);
+      return;
     case DType::kF8_E4M3:
       *out = e4m3_to_float(load<uint8_t>(block));
       return;

@@ -14,9 +14,9 @@ constexpr std::array kTypes = {
     DTypeInfo{"Q5_0", 32, 22},   DTypeInfo{"Q5_1", 32, 24},   DTypeInfo{"Q4_K", 256, 144},
     DTypeInfo{"Q5_K", 256, 176}, DTypeInfo{"Q6_K", 256, 210}, DTypeInfo{"IQ4_NL", 32, 18},
     DTypeInfo{"MXFP4", 32, 17},  DTypeInfo{"NVFP4", 64, 36},  DTypeInfo{"I8", 1, 1},
-    DTypeInfo{"F8_E4M3", 1, 1},  DTypeInfo{"E2M1", 2, 1},
+    DTypeInfo{"F8_E4M3", 1, 1},  DTypeInfo{"E2M1", 2, 1},     DTypeInfo{"I8+128", 1, 1},
 };
-static_assert(kTypes.size() == static_cast<size_t>(DType::kE2M1) + 1);
+static_assert(kTypes.size() == static_cast<size_t>(DType::kI8Plus128) + 1);
 
 }  // namespace
 

@@ -24,7 +24,8 @@ enum class DType : uint8_t {
   kNVFP4,
   kI8,
   kF8_E4M3,
-  kE2M1
+  kE2M1,
+  kI8Plus128
 };
 
 /// How a type lies in memory: rows are whole blocks of `block_elements` in `block_bytes`.
@@ -36,9 +37,9 @@ enum class DType : uint8_t {
 /// high[64]; i8 s[16]; f16 d}: groups of 16, value d*s*(q-32). IQ4_NL {f16 d; u8 q[16]}: 16 uneven
 /// levels. MXFP4 {u8 e; u8 q[16]}: E2M1 times 2^(e-127). NVFP4 {u8 s[4]; u8 q[32]}: groups of 16,
 /// E2M1 times the unsigned E4M3 s; a scale of the whole tensor is not part of the type.
-/// The last three are elements of Hugging Face checkpoints, whose scales are tensors of their own:
-/// I8, F8_E4M3 (OCP 8-bit floats, "fn": no infinity), and E2M1, two to a byte, the low nibble
-/// first.
+/// The last four are elements of Hugging Face checkpoints, whose scales are tensors of their own:
+/// I8, F8_E4M3 (OCP 8-bit floats, "fn": no infinity), E2M1, two to a byte, the low nibble first,
+/// and I8+128: the byte holds the integer plus 128.
 struct DTypeInfo {
   std::string_view name;
   int block_elements;
@@ -46,6 +47,12 @@ struct DTypeInfo {
 };
 
 const DTypeInfo& dtype_info(DType type);
+
+/// Elements mean nothing without scales that lie elsewhere.
+constexpr bool needs_scales(DType type) {
+  return type == DType::kI8 || type == DType::kF8_E4M3 || type == DType::kE2M1 ||
+         type == DType::kI8Plus128;
+}
 
 /// Bytes of a row of `elements`; empty when that is no whole number of blocks or overflows.
 std::optional<uint64_t> row_bytes(DType type, uint64_t elements);

@@ -1,5 +1,7 @@
 #include "weights/safetensors.h"
 
+#include <cstring>
+
 #include "weights/mapped_file.h"
 #include "weights/safetensors_header.h"
 
@@ -21,9 +23,24 @@ class Safetensors : public SafetensorsFile {
     if (found == header_.tensors.end()) {
       return not_found("weights", "no tensor ", name, " (", path_, ")");
     }
-    const auto& [view, refusal] = found->second;
-    if (refusal.empty()) return view;
-    return invalid_argument("weights", "tensor ", name, " ", refusal, " (", path_, ")");
+    const SafetensorsHeader::Entry& entry = found->second;
+    if (entry.refusal.empty()) return entry.view;
+    return invalid_argument("weights", "tensor ", name, " ", entry.refusal, " (", path_, ")");
+  }
+  Result<std::vector<int64_t>> integers(std::string_view name) const override {
+    constexpr uint64_t kMost = 16;
+    const auto found = header_.tensors.find(name);
+    if (found == header_.tensors.end()) {
+      return not_found("weights", "no tensor ", name, " (", path_, ")");
+    }
+    const SafetensorsHeader::Entry& entry = found->second;
+    if (!entry.is_i64 || entry.view.bytes > kMost * sizeof(int64_t)) {
+      return invalid_argument("weights", "tensor ", name, " must be I64 of at most ", kMost,
+                              " elements (", path_, ")");
+    }
+    std::vector<int64_t> numbers(entry.view.bytes / sizeof(int64_t));
+    std::memcpy(numbers.data(), entry.view.data, entry.view.bytes);
+    return numbers;
   }
   bool contains(std::string_view name) const override { return header_.tensors.contains(name); }
   std::vector<std::string> names() const override { return header_.names; }

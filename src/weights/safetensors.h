@@ -11,8 +11,10 @@
 
 namespace mokume {
 
-/// Tensors of types that mokume does not compute with (I64, F8_E4M3, ...), without elements or of
-/// more than four dimensions are in names(); asking for one is InvalidArgument.
+/// U8 is handed out as E2M1 and I32 as I8+128, with as many columns as are packed in it: nothing
+/// else that mokume reads is stored so. Tensors of types that it does not compute with (I64,
+/// F8_E5M2, ...), without elements or of more than four dimensions are in names(); asking for one
+/// is InvalidArgument.
 class SafetensorsFile : public WeightSource {
  public:
   /// Maps the file and checks its whole header; InvalidArgument names the tensor and the file.

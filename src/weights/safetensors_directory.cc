@@ -25,6 +25,11 @@ class Shards : public WeightSource {
     if (found != tensors_.end()) return found->second->tensor(name);
     return not_found("weights", "no tensor ", name, " (", path_, ")");
   }
+  Result<std::vector<int64_t>> integers(std::string_view name) const override {
+    const auto found = tensors_.find(name);
+    if (found != tensors_.end()) return found->second->integers(name);
+    return not_found("weights", "no tensor ", name, " (", path_, ")");
+  }
   bool contains(std::string_view name) const override { return tensors_.contains(name); }
   std::vector<std::string> names() const override {
     std::vector<std::string> names;

@@ -20,17 +20,20 @@ struct StoredType {
   std::string_view name;
   uint64_t bytes;
   std::optional<DType> dtype;  ///< empty for what mokume does not compute with
+  int elements = 1;            ///< of `dtype` that lie in one stored element
 };
 
+// U8 and I32 are no numbers in the checkpoints that have them, but what numbers are packed into:
+// U8 two E2M1 (the low nibble first), I32 four integers of 8 bits plus 128 (the low byte first).
 constexpr std::array kTypes = {
-    StoredType{"F32", 4, DType::kF32},   StoredType{"F16", 2, DType::kF16},
-    StoredType{"BF16", 2, DType::kBF16}, StoredType{"F64", 8, std::nullopt},
-    StoredType{"I64", 8, std::nullopt},  StoredType{"I32", 4, std::nullopt},
-    StoredType{"I16", 2, std::nullopt},  StoredType{"I8", 1, std::nullopt},
-    StoredType{"U64", 8, std::nullopt},  StoredType{"U32", 4, std::nullopt},
-    StoredType{"U16", 2, std::nullopt},  StoredType{"U8", 1, std::nullopt},
-    StoredType{"BOOL", 1, std::nullopt}, StoredType{"F8_E4M3", 1, std::nullopt},
-    StoredType{"C64", 8, std::nullopt},  StoredType{"F8_E5M2", 1, std::nullopt},
+    StoredType{"F32", 4, DType::kF32},          StoredType{"F16", 2, DType::kF16},
+    StoredType{"BF16", 2, DType::kBF16},        StoredType{"I8", 1, DType::kI8},
+    StoredType{"F8_E4M3", 1, DType::kF8_E4M3},  StoredType{"U8", 1, DType::kE2M1, 2},
+    StoredType{"I32", 4, DType::kI8Plus128, 4}, StoredType{"F64", 8, std::nullopt},
+    StoredType{"I64", 8, std::nullopt},         StoredType{"I16", 2, std::nullopt},
+    StoredType{"U64", 8, std::nullopt},         StoredType{"U32", 4, std::nullopt},
+    StoredType{"U16", 2, std::nullopt},         StoredType{"BOOL", 1, std::nullopt},
+    StoredType{"C64", 8, std::nullopt},         StoredType{"F8_E5M2", 1, std::nullopt},
 };
 
 const StoredType* type_of(std::string_view name) {
@@ -82,6 +85,7 @@ class HeaderChecker {
     entry.view.name = info.name;
     entry.view.data = data_.data() + info.begin;
     entry.view.bytes = stored;
+    entry.is_i64 = info.dtype == "I64";
     entry.refusal = refusal(info, type);
     if (!entry.refusal.empty()) return entry;
     entry.view.dtype = *type->dtype;
@@ -91,6 +95,7 @@ class HeaderChecker {
     for (size_t i = 0; i < info.shape.size(); ++i) {
       entry.view.shape[i] = static_cast<int64_t>(info.shape[i]);
     }
+    entry.view.shape[entry.view.rank - 1] *= type->elements;
     return entry;
   }
 
@@ -103,7 +108,7 @@ class HeaderChecker {
   static std::string refusal(const SafetensorsInfo& info, const StoredType* type) {
     if (!type || !type->dtype) {
       return str_cat("is of type ", absl::CHexEscape(info.dtype.substr(0, 32)),
-                     "; supported are F32, F16 and BF16");
+                     "; supported are F32, F16, BF16, I8, F8_E4M3, U8 and I32");
     }
     if (info.shape.size() > 4) {
       return str_cat("has ", info.shape.size(), " dimensions; at most 4 are supported");

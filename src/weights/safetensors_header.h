@@ -17,6 +17,7 @@ struct SafetensorsHeader {
   struct Entry {
     TensorView view;
     std::string refusal;  ///< why there is no view of it, for what mokume cannot compute with
+    bool is_i64 = false;  ///< 64-bit integers, `view.bytes` of them
   };
   std::vector<std::string> names;  ///< in the order of their data
   std::map<std::string, Entry, std::less<>> tensors;

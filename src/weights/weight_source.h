@@ -20,6 +20,11 @@ class WeightSource {
   virtual Result<TensorView> tensor(std::string_view name) const = 0;
   virtual bool contains(std::string_view name) const = 0;
   virtual std::vector<std::string> names() const = 0;
+  /// The numbers of a tensor of 64-bit integers, at most 16 (a shape that is stored beside packed
+  /// weights); NotFound, or InvalidArgument for any other type or size.
+  virtual Result<std::vector<int64_t>> integers(std::string_view name) const {
+    return invalid_argument("weights", "tensor ", name, " holds no 64-bit integers (", path(), ")");
+  }
   /// Tells the kernel that the pages of `tensor` are no longer wanted (after a device repacked
   /// them).
   virtual void release(const TensorView& tensor) const = 0;

@@ -28,6 +28,7 @@ inline constexpr WeightType kWeightTypes[] = {
     {"BF16", SourceType::kBF16, Format::kBF16, 1, 2},
     {"F8", SourceType::kF8, Format::kF8, 1, 1},
     {"I8", SourceType::kI8, Format::kInt8, 1, 1},
+    {"I8Plus128", SourceType::kI8Plus128, Format::kInt8, 1, 1},
     {"Q8_0", SourceType::kQ8_0, Format::kQ8_0, 32, 34, 0, 2},
     {"Q4_0", SourceType::kQ4_0, Format::kQ4_0, 32, 18, 0, 2},
     {"Q4_1", SourceType::kQ4_1, Format::kQ4_1, 32, 20, 0, 4},
@@ -125,6 +126,8 @@ inline float block_value(SourceType type, const uint8_t* b, int i) {
       return e4m3(b[0]);
     case SourceType::kI8:
       return static_cast<int8_t>(b[0]);
+    case SourceType::kI8Plus128:
+      return static_cast<float>(b[0] - 128);
     case SourceType::kQ8_0:
       return half_at(b) * static_cast<int8_t>(b[2 + i]);
     case SourceType::kQ4_0:

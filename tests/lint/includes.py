@@ -41,6 +41,7 @@ LIBRARIES = {
     "boost": {"http"},
     "prometheus": {"http"},
     "pcre2.h": {"tokenizer"},
+    "re2": {"model"},
     "uninorm.h": {"tokenizer"},
     "CLI": {"cli", "main"},
 }

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "kernels/cpu/pack.h"
+#include "model/linear.h"
 
 namespace mokume {
 namespace {
@@ -54,6 +55,8 @@ kernels::SourceType source_type(DType type) {
       return SourceType::kF8;
     case DType::kE2M1:
       return SourceType::kE2M1;
+    case DType::kI8Plus128:
+      return SourceType::kI8Plus128;
   }
   return SourceType::kF32;
 }
@@ -65,10 +68,6 @@ kernels::PackedMatrix shape_of(const TensorView& weight) {
 
 const uint8_t* bytes_of(const TensorView& tensor) {
   return reinterpret_cast<const uint8_t*>(tensor.data);
-}
-
-bool needs_scales(DType type) {
-  return type == DType::kI8 || type == DType::kF8_E4M3 || type == DType::kE2M1;
 }
 
 /// That the matrix of scales, where the type has one, covers the weight.
@@ -119,6 +118,7 @@ uint64_t packed_bytes(const TensorView& weight) {
 Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadPool& pool,
                                  const WeightSource* weights) {
   MKM_RETURN_IF_ERROR(check_shape(linear));
+  MKM_RETURN_IF_ERROR(check_scales(linear, weights ? weights->path() : ""));
   const TensorView& weight = linear.weight;
   PackedLinear packed;
   kernels::PackedMatrix& matrix = packed.matrix;

@@ -56,9 +56,46 @@ TEST(Safetensors, RefusesWhatItCannotComputeWithWhenAsked) {
   const auto file = SafetensorsFile::from_bytes(safetensors(kHeader, 32), "small").value();
   EXPECT_EQ(file->tensor("x").status().message(), "[weights] no tensor x (small)");
   EXPECT_EQ(file->tensor("ids").status().message(),
-            "[weights] tensor ids is of type I64; supported are F32, F16 and BF16 (small)");
+            "[weights] tensor ids is of type I64; "
+            "supported are F32, F16, BF16, I8, F8_E4M3, U8 and I32 (small)");
   EXPECT_THAT(std::string(file->tensor("new").status().message()), HasSubstr("of type F4"));
   EXPECT_THAT(std::string(file->tensor("none").status().message()), HasSubstr("a dimension"));
+}
+
+TEST(Safetensors, TypesThatNeedScales) {
+  const auto file = SafetensorsFile::from_bytes(
+      safetensors(R"({"i":{"dtype":"I8","shape":[1,2],"data_offsets":[0,2]},)"
+                  R"("f":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[2,4]},)"
+                  R"("u":{"dtype":"U8","shape":[2,1],"data_offsets":[4,6]},)"
+                  R"("p":{"dtype":"I32","shape":[1,1],"data_offsets":[6,10]}})",
+                  10),
+      "small");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(to_string((*file)->tensor("i").value()), "[1, 2] I8");
+  EXPECT_EQ(to_string((*file)->tensor("f").value()), "[2] F8_E4M3");
+  EXPECT_EQ(to_string((*file)->tensor("u").value()), "[2, 2] E2M1");
+  EXPECT_EQ(to_string((*file)->tensor("p").value()), "[1, 4] I8+128");
+  EXPECT_EQ(touch(**file), 4);
+  std::vector<float> row(2), four(4);
+  dequantize_row((*file)->tensor("u").value(), 1, row);  // byte 6
+  EXPECT_THAT(row, ElementsAre(4, 0));
+  dequantize_row((*file)->tensor("p").value(), 0, four);  // bytes 7 to 10
+  EXPECT_THAT(four, ElementsAre(7 - 128, 8 - 128, 9 - 128, 10 - 128));
+}
+
+TEST(Safetensors, IntegersOfAFewElements) {
+  const auto file = SafetensorsFile::from_bytes(
+      safetensors(R"({"a":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},)"
+                  R"("b":{"dtype":"F64","shape":[2],"data_offsets":[16,32]},)"
+                  R"("c":{"dtype":"I64","shape":[17],"data_offsets":[32,168]}})",
+                  168),
+      "small");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT((*file)->integers("a").value(), ElementsAre(0x0807060504030201, 0x100f0e0d0c0b0a09));
+  EXPECT_THAT(std::string((*file)->integers("b").status().message()),
+              HasSubstr("tensor b must be I64 of at most 16 elements (small)"));
+  EXPECT_FALSE((*file)->integers("c").ok());
+  EXPECT_EQ((*file)->integers("d").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST(HostileSafetensors, TruncatedAtEveryByte) {
