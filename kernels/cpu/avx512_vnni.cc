@@ -23,19 +23,13 @@ namespace {
 }  // namespace avx512_vnni
 
 const CpuKernels& avx512_vnni_kernels() {
-  static constexpr CpuKernels kTable{Isa::kAvx512Vnni,
-                                     "avx512-vnni",
-                                     avx512_vnni::quantize_rows,
-                                     avx512_vnni::matmul_int8,
-                                     avx512_vnni::matmul_f32,
-                                     avx512_vnni::rms_norm,
-                                     avx512_vnni::silu_mul,
-                                     avx512_vnni::sigmoid_mul,
-                                     avx512_vnni::scale_to_length,
-                                     avx512_vnni::conv_silu,
-                                     avx512_vnni::delta_rule,
-                                     avx512_vnni::rope,
-                                     avx512_vnni::kv_append,
+  static constexpr CpuKernels kTable{Isa::kAvx512Vnni,           "avx512-vnni",
+                                     avx512_vnni::quantize_rows, avx512_vnni::quantize_residuals,
+                                     avx512_vnni::matmul_int8,   avx512_vnni::matmul_f32,
+                                     avx512_vnni::rms_norm,      avx512_vnni::silu_mul,
+                                     avx512_vnni::sigmoid_mul,   avx512_vnni::scale_to_length,
+                                     avx512_vnni::conv_silu,     avx512_vnni::delta_rule,
+                                     avx512_vnni::rope,          avx512_vnni::kv_append,
                                      avx512_vnni::attention};
   return kTable;
 }

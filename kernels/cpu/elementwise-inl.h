@@ -27,30 +27,56 @@ template <typename Body>
   if (k < columns) body(k, columns - k);
 }
 
+/// 32 floats as quants of group `group` of row `target`.
+inline void quantize_group(Vec a, Vec b, size_t target, int group, const QuantizedRows& out) {
+  const float amax = largest(max(abs(a), abs(b)));
+  const Vec inverse = Vec::set(amax > 0 ? 127.0f / amax : 0.0f);
+  const QuantSums sums = store_quants(a * inverse, b * inverse,
+                                      out.values + target * out.padded_columns + group * kGroup);
+  const size_t index = target * out.groups() + group;
+  const float scale = amax / 127.0f;
+  out.scales[index] = scale;
+  out.scaled_sums[index] = scale * static_cast<float>(sums.first + sums.second);
+  out.negated_sums[index] = -(sums.first + sums.second);
+  out.negated_half_sums[2 * index] = -sums.first;
+  out.negated_half_sums[2 * index + 1] = -sums.second;
+}
+
+/// Calls use(a, b, group) for the row's groups of 32, zeros past its end.
+template <typename Use>
+[[gnu::always_inline]] inline void for_groups(const float* row, int columns, int groups,
+                                              const Use& use) {
+  for (int g = 0; g < groups; ++g) {
+    const int left = std::clamp(columns - g * kGroup, 0, kGroup);
+    const float* source = row + g * kGroup;
+    const Vec a = left >= 16 ? Vec::load(source) : Vec::load(source, left);
+    const Vec b = left == kGroup ? Vec::load(source + 16)
+                  : left > 16    ? Vec::load(source + 16, left - 16)
+                                 : Vec::zero();
+    use(a, b, g);
+  }
+}
+
 void quantize_rows(const float* x, size_t x_stride, int rows, int columns, int first_row,
                    const QuantizedRows& out) {
   for (int r = 0; r < rows; ++r) {
-    const float* row = x + r * x_stride;
     const size_t target = static_cast<size_t>(first_row + r);
-    for (int g = 0; g < out.groups(); ++g) {
-      const int left = std::clamp(columns - g * kGroup, 0, kGroup);
-      const float* source = row + g * kGroup;
-      const Vec a = left >= 16 ? Vec::load(source) : Vec::load(source, left);
-      const Vec b = left == kGroup ? Vec::load(source + 16)
-                    : left > 16    ? Vec::load(source + 16, left - 16)
-                                   : Vec::zero();
-      const float amax = largest(max(abs(a), abs(b)));
-      const Vec inverse = Vec::set(amax > 0 ? 127.0f / amax : 0.0f);
-      const QuantSums sums = store_quants(a * inverse, b * inverse,
-                                          out.values + target * out.padded_columns + g * kGroup);
-      const size_t index = target * out.groups() + g;
-      const float scale = amax / 127.0f;
-      out.scales[index] = scale;
-      out.scaled_sums[index] = scale * static_cast<float>(sums.first + sums.second);
-      out.negated_sums[index] = -(sums.first + sums.second);
-      out.negated_half_sums[2 * index] = -sums.first;
-      out.negated_half_sums[2 * index + 1] = -sums.second;
-    }
+    for_groups(x + r * x_stride, columns, out.groups(),
+               [&](Vec a, Vec b, int g) { quantize_group(a, b, target, g, out); });
+  }
+}
+
+void quantize_residuals(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                        const QuantizedRows& quantized, const QuantizedRows& out) {
+  for (int r = 0; r < rows; ++r) {
+    const size_t target = static_cast<size_t>(first_row + r);
+    for_groups(x + r * x_stride, columns, out.groups(), [&](Vec a, Vec b, int g) {
+      const int8_t* quants =
+          quantized.values + target * quantized.padded_columns + static_cast<size_t>(g) * kGroup;
+      const Vec scale = Vec::set(-quantized.scales[target * quantized.groups() + g]);
+      quantize_group(fma(Vec::load_i8(quants), scale, a), fma(Vec::load_i8(quants + 16), scale, b),
+                     target, g, out);
+    });
   }
 }
 

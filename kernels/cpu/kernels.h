@@ -104,6 +104,11 @@ struct CpuKernels {
   void (*quantize_rows)(const float* x, size_t x_stride, int rows, int columns, int first_row,
                         const QuantizedRows& out);
 
+  /// What quantize_rows lost of the same rows, quantized in turn: a product of both, added, has
+  /// activations of 16 bits.
+  void (*quantize_residuals)(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                             const QuantizedRows& quantized, const QuantizedRows& out);
+
   /// Panels [panel_begin, panel_end) for all `tokens`; w is of a quantized format.
   void (*matmul_int8)(const PackedMatrix& w, int panel_begin, int panel_end, const QuantizedRows& x,
                       int tokens, const MatmulOutput& out);

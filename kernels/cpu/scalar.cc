@@ -11,33 +11,52 @@
 namespace mokume::kernels {
 namespace {
 
+/// Columns [0, count) of a group of 32, the rest zeros, as quants of group `group` of row `target`.
+void quantize_group(const float* x, int count, size_t target, int group, const QuantizedRows& out) {
+  int8_t* quants = out.values + target * out.padded_columns + group * kGroup;
+  float largest = 0;
+  for (int k = 0; k < count; ++k) largest = std::max(largest, std::fabs(x[k]));
+  const float scale = largest / 127.0f;
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  int halves[2] = {0, 0};
+  for (int k = 0; k < kGroup; ++k) {
+    const float scaled = k < count ? x[k] * inverse : 0.0f;
+    const int quant = std::isnan(scaled) ? 0 : static_cast<int>(std::nearbyint(scaled));
+    quants[k] = static_cast<int8_t>(std::clamp(quant, -127, 127));
+    halves[k / 16] += quants[k];
+  }
+  const int sum = halves[0] + halves[1];
+  const size_t index = target * out.groups() + group;
+  out.scales[index] = scale;
+  out.scaled_sums[index] = scale * static_cast<float>(sum);
+  out.negated_sums[index] = -sum;
+  out.negated_half_sums[2 * index] = -halves[0];
+  out.negated_half_sums[2 * index + 1] = -halves[1];
+}
+
 void quantize_rows(const float* x, size_t x_stride, int rows, int columns, int first_row,
                    const QuantizedRows& out) {
   for (int r = 0; r < rows; ++r) {
-    const float* row = x + r * x_stride;
+    for (int g = 0; g < out.groups(); ++g) {
+      quantize_group(x + r * x_stride + g * kGroup, std::clamp(columns - g * kGroup, 0, kGroup),
+                     static_cast<size_t>(first_row + r), g, out);
+    }
+  }
+}
+
+void quantize_residuals(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                        const QuantizedRows& quantized, const QuantizedRows& out) {
+  for (int r = 0; r < rows; ++r) {
     const size_t target = static_cast<size_t>(first_row + r);
     for (int g = 0; g < out.groups(); ++g) {
-      int8_t* quants = out.values + target * out.padded_columns + g * kGroup;
-      const int begin = g * kGroup;
-      const int end = std::clamp(columns, begin, begin + kGroup);
-      float largest = 0;
-      for (int k = begin; k < end; ++k) largest = std::max(largest, std::fabs(row[k]));
-      const float scale = largest / 127.0f;
-      const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-      int halves[2] = {0, 0};
-      for (int k = begin; k < begin + kGroup; ++k) {
-        const float scaled = k < end ? row[k] * inverse : 0.0f;
-        const int quant = std::isnan(scaled) ? 0 : static_cast<int>(std::nearbyint(scaled));
-        quants[k - begin] = static_cast<int8_t>(std::clamp(quant, -127, 127));
-        halves[(k - begin) / 16] += quants[k - begin];
-      }
-      const int sum = halves[0] + halves[1];
-      const size_t index = target * out.groups() + g;
-      out.scales[index] = scale;
-      out.scaled_sums[index] = scale * static_cast<float>(sum);
-      out.negated_sums[index] = -sum;
-      out.negated_half_sums[2 * index] = -halves[0];
-      out.negated_half_sums[2 * index + 1] = -halves[1];
+      const int8_t* quants = quantized.values + target * quantized.padded_columns + g * kGroup;
+      const float scale = quantized.scales[target * quantized.groups() + g];
+      const int count = std::clamp(columns - g * kGroup, 0, kGroup);
+      float residuals[kGroup];
+      for (int k = 0; k < count; ++k)
+        residuals[k] =
+            std::fma(-scale, static_cast<float>(quants[k]), x[r * x_stride + g * kGroup + k]);
+      quantize_group(residuals, count, target, g, out);
     }
   }
 }
@@ -231,8 +250,9 @@ void attention(const AttentionArgs& args, int kv_head, int token_begin, int toke
 
 const CpuKernels& scalar_kernels() {
   static constexpr CpuKernels kTable{
-      Isa::kScalar, "scalar",        quantize_rows, matmul_int8, matmul_f32, rms_norm,  silu_mul,
-      sigmoid_mul,  scale_to_length, conv_silu,     delta_rule,  rope,       kv_append, attention};
+      Isa::kScalar, "scalar",   quantize_rows, quantize_residuals, matmul_int8,
+      matmul_f32,   rms_norm,   silu_mul,      sigmoid_mul,        scale_to_length,
+      conv_silu,    delta_rule, rope,          kv_append,          attention};
   return kTable;
 }
 

@@ -42,6 +42,13 @@ struct Vec {
     const auto* halves = static_cast<const __m128i*>(p);
     return {widen(halves), widen(halves + 1)};
   }
+  static Vec load_i8(const int8_t* p) {
+    const auto widen = [](const int8_t* eight) {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(eight));
+      return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+    };
+    return {widen(p), widen(p + 8)};
+  }
   /// E4M3 as half floats of the same bits: 2^-8 of its value.
   static Vec load_e4m3(const void* p) {
     const __m256i bits = _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p)));

@@ -48,6 +48,30 @@ TEST_P(Rowwise, QuantizeRows) {
   }
 }
 
+// Two roundings to 7 bits and a sign, each half a step off at most.
+TEST_P(Rowwise, ResidualsDoubleThePrecision) {
+  for (int columns : {1, 15, 16, 31, 32, 33, 64, 96, 576}) {
+    auto x = random_floats(3 * (columns + 1), columns, 4);
+    if (columns > 64) std::fill(x.begin() + 32, x.begin() + 64, 0.0f);
+    QuantizedStorage first(4, columns), second(4, columns);
+    kernels.quantize_rows(x.data(), columns + 1, 3, columns, 1, first.rows);
+    kernels.quantize_residuals(x.data(), columns + 1, 3, columns, 1, first.rows, second.rows);
+    const int padded = first.rows.padded_columns;
+    for (int i = 0; i < 3 * padded; ++i) {
+      const int at = padded + i, group = at / kGroup, column = i % padded;
+      const float value = column < columns ? x[i / padded * (columns + 1) + column] : 0;
+      const double both = double{first.scales[group]} * first.values[at] +
+                          double{second.scales[group]} * second.values[at];
+      ASSERT_NEAR(both, value, first.scales[group] / 254 * 0.51) << columns << " " << i;
+    }
+    for (int g = padded / kGroup; g < 4 * padded / kGroup; ++g) {
+      int sum = 0;
+      for (int i = 0; i < kGroup; ++i) sum += second.values[g * kGroup + i];
+      ASSERT_EQ(second.negated_sums[g], -sum);
+    }
+  }
+}
+
 TEST_P(Rowwise, QuantizeRowsSurvivesNanAndInfinity) {
   std::vector<float> x(64, 1.0f);
   x[3] = std::numeric_limits<float>::quiet_NaN();
@@ -55,6 +79,9 @@ TEST_P(Rowwise, QuantizeRowsSurvivesNanAndInfinity) {
   QuantizedStorage out(1, 64);
   kernels.quantize_rows(x.data(), 64, 1, 64, 0, out.rows);
   for (int8_t q : out.values) EXPECT_GE(q, -127);
+  QuantizedStorage residuals(1, 64);
+  kernels.quantize_residuals(x.data(), 64, 1, 64, 0, out.rows, residuals.rows);
+  for (int8_t q : residuals.values) EXPECT_GE(q, -127);
 }
 
 TEST_P(Rowwise, RmsNorm) {

@@ -71,7 +71,10 @@ class CpuStage : public Stage {
   struct Product {
     const PackedLinear* linear;
     kernels::MatmulOutput out;
+    bool twice = false;  ///< with activations of twice the bits
   };
+  void run_product(const Product& product, int panel_begin, int panel_end, const float* x,
+                   int tokens) const;
   /// Products of the same input [tokens, columns], as one piece of work for the threads.
   void multiply(std::initializer_list<Product> products, const float* x, int tokens);
   kernels::KvPages kv_pages(int layer, const Attention& spec) const;

@@ -26,8 +26,10 @@ void CpuStage::run_mixer(const StageStep& step, int layer, const AttentionWeight
   const size_t width = static_cast<size_t>(spec.heads) * spec.head_dim;
   const size_t q_stride = static_cast<size_t>(mixer.q.matrix.rows);
   const size_t kv_width = static_cast<size_t>(spec.kv_heads) * spec.head_dim;
+  // An error in a key goes into the exponent of every later token's attention, and the keys are
+  // few: of all products, this is where more bits gain the most (docs/adr/0012).
   multiply({{&mixer.q, {space_.q, q_stride, false}},
-            {&mixer.k, {space_.k, kv_width, false}},
+            {&mixer.k, {space_.k, kv_width, false}, true},
             {&mixer.v, {space_.v, kv_width, false}}},
            space_.normed, tokens);
   project_attention(step, layer, mixer);

@@ -193,14 +193,37 @@ bool CpuStage::takes_int8(const PackedLinear& linear) const {
   return !options_.exact && kernels::is_quantized(linear.matrix.format);
 }
 
+void CpuStage::run_product(const Product& product, int panel_begin, int panel_end, const float* x,
+                           int tokens) const {
+  const kernels::PackedMatrix& w = product.linear->matrix;
+  const kernels::QuantizedRows quantized = space_.quantized(w.columns);
+  if (!takes_int8(*product.linear)) {
+    kernels_.matmul_f32(w, panel_begin, panel_end, x, w.columns, tokens, product.out);
+  } else if (!product.twice) {
+    kernels_.matmul_int8(w, panel_begin, panel_end, quantized, tokens, product.out);
+  } else {
+    kernels::MatmulOutput added = product.out;
+    added.accumulate = true;
+    for (int panel = panel_begin; panel < panel_end; ++panel) {  // while it is in the cache
+      kernels_.matmul_int8(w, panel, panel + 1, quantized, tokens, product.out);
+      kernels_.matmul_int8(w, panel, panel + 1, space_.residuals(w.columns), tokens, added);
+    }
+  }
+}
+
 void CpuStage::multiply(std::initializer_list<Product> products, const float* x, int tokens) {
   const int columns = products.begin()->linear->matrix.columns;
-  const kernels::QuantizedRows quantized = space_.quantized(columns);
-  if (std::any_of(products.begin(), products.end(),
-                  [&](const Product& p) { return takes_int8(*p.linear); })) {
+  const auto quantizes = [&](const Product& p) { return takes_int8(*p.linear); };
+  const bool twice = std::any_of(products.begin(), products.end(),
+                                 [&](const Product& p) { return p.twice && quantizes(p); });
+  if (std::any_of(products.begin(), products.end(), quantizes)) {
+    const kernels::QuantizedRows quantized = space_.quantized(columns);
     pool_.run(tokens, kRowGrain, [&](int begin, int end) {
-      kernels_.quantize_rows(x + static_cast<size_t>(begin) * columns, columns, end - begin,
-                             columns, begin, quantized);
+      const float* rows = x + static_cast<size_t>(begin) * columns;
+      kernels_.quantize_rows(rows, columns, end - begin, columns, begin, quantized);
+      if (!twice) return;
+      kernels_.quantize_residuals(rows, columns, end - begin, columns, begin, quantized,
+                                  space_.residuals(columns));
     });
   }
   int panels = 0;
@@ -212,12 +235,7 @@ void CpuStage::multiply(std::initializer_list<Product> products, const float* x,
       const int count = p.linear->matrix.panels();
       const int from = std::clamp(begin - first, 0, count), to = std::clamp(end - first, 0, count);
       first += count;
-      if (from == to) continue;
-      if (takes_int8(*p.linear)) {
-        kernels_.matmul_int8(p.linear->matrix, from, to, quantized, tokens, p.out);
-      } else {
-        kernels_.matmul_f32(p.linear->matrix, from, to, x, columns, tokens, p.out);
-      }
+      if (from < to) run_product(p, from, to, x, tokens);
     }
   });
 }

@@ -35,14 +35,12 @@ class Workspace {
   float* cos_sin = nullptr;  ///< width rope
   /// The rows above as int8, for a product with `columns` inputs.
   kernels::QuantizedRows quantized(int columns) const;
+  /// What rounding those lost, for a product with `columns` inputs.
+  kernels::QuantizedRows residuals(int columns) const;
 
  private:
   Buffer storage_;
-  int8_t* quants_ = nullptr;
-  float* scales_ = nullptr;
-  float* scaled_sums_ = nullptr;
-  int32_t* negated_sums_ = nullptr;
-  int32_t* negated_half_sums_ = nullptr;
+  kernels::QuantizedRows quantized_, residuals_;
 };
 
 }  // namespace mokume
