@@ -11,6 +11,7 @@
 #include "cli/eval.h"
 #include "cli/eval_expected.h"
 #include "cli/inspect.h"
+#include "cli/quantize.h"
 #include "mokume/version.h"
 
 namespace mokume {
@@ -50,6 +51,7 @@ struct Commands {
   EvalOptions eval;
   BenchOptions bench;
   ChatOptions chat;
+  QuantizeCommand quantize;
   std::string path, text, tokens, output, expected;
   int context = 512;
   bool json = false;
@@ -86,6 +88,29 @@ void add_inspect(CLI::App& app, Commands& c) {
   command->add_option("MODEL", c.path, "GGUF file")->required();
   command->add_flag("--json", c.json, "One JSON object");
   command->callback([&c] { c.run = [&c] { return run_inspect(c.path, c.json, std::cout); }; });
+}
+
+void add_quantize(CLI::App& app, Commands& c) {
+  auto* command = app.add_subcommand("quantize", "Write a model in another format");
+  command->add_option("IN", c.quantize.input, "GGUF file or Hugging Face directory")->required();
+  command
+      ->add_option("OUT", c.quantize.output,
+                   "GGUF file if it ends in .gguf, otherwise a Hugging Face directory")
+      ->required();
+  command
+      ->add_option("--format", c.quantize.format,
+                   "fp16, bf16, nvfp4; int8 (directories), q8_0 (GGUF)")
+      ->required();
+  command->add_option("--threads", c.quantize.threads, "CPU threads (0: all cores)")
+      ->check(CLI::Range(0, 1024));
+  command->add_flag("--json", c.json, "One JSON object");
+  command->callback([&c] {
+    c.run = [&c] {
+      c.quantize.json = c.json;
+      c.quantize.progress = !c.json && on_terminal();
+      return run_quantize(c.quantize, std::cout);
+    };
+  });
 }
 
 void add_eval_options(CLI::App& command, Commands& c) {
@@ -173,6 +198,7 @@ int run(int argc, char** argv) {
   Commands commands;
   add_chat(app, commands);
   add_inspect(app, commands);
+  add_quantize(app, commands);
   add_eval(app, commands);
   add_bench(app, commands);
   CLI11_PARSE(app, argc, argv);

@@ -38,15 +38,31 @@ struct RmsNorm {
   float epsilon = 0;
 };
 
+/// How a rope's frequencies were stretched to reach a longer context.
+struct RopeScaling {
+  enum class Type { kNone, kLinear, kYarn };
+  Type type = Type::kNone;
+  double factor = 1;            ///< how many times longer the context became
+  double original_context = 0;  ///< positions before the scaling; for kYarn
+  double beta_fast = 32;     ///< kYarn: pairs that turn more often than this over it are left alone
+  double beta_slow = 1;      ///< kYarn: pairs that turn less often than this are scaled in full
+  double extrapolation = 1;  ///< kYarn: 0 scales every pair in full
+  double attention_factor = 1;  ///< multiplies the magnitude
+};
+
 /// Rotary position embedding over the first `dims` elements of a head. Pair i is turned by
 /// position * inverse_frequencies[i]; the two elements of a pair are neighbours (2i, 2i+1) when
 /// `interleaved`, otherwise i and i + dims/2. Scalings are folded into the frequencies; both halves
-/// are multiplied by `magnitude`.
+/// are multiplied by `magnitude`. What a rope computes is in these four; `base`, `scaling` and
+/// `divisors` say where the frequencies come from, for writing them into another checkpoint.
 struct Rope {
   int dims = 0;
   bool interleaved = false;
   float magnitude = 1;
   std::vector<float> inverse_frequencies;  ///< dims / 2
+  double base = 0;
+  RopeScaling scaling;
+  std::vector<float> divisors;  ///< dims / 2, or empty
 };
 
 /// Grouped-query softmax attention, causal. Query head h reads key head h / (heads / kv_heads).

@@ -40,6 +40,9 @@ Rope make_rope(const RopeOptions& options) {
   Rope rope;
   rope.dims = options.dims;
   rope.interleaved = options.interleaved;
+  rope.base = options.base;
+  rope.scaling = scaling;
+  rope.divisors.assign(options.divisors.begin(), options.divisors.end());
   double magnitude = scaling.attention_factor;
   if (yarn && scaling.extrapolation != 0) magnitude *= 1 + 0.1 * std::log(factor);
   rope.magnitude = static_cast<float>(magnitude);

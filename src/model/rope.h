@@ -8,17 +8,6 @@
 
 namespace mokume {
 
-struct RopeScaling {
-  enum class Type { kNone, kLinear, kYarn };
-  Type type = Type::kNone;
-  double factor = 1;            ///< how many times longer the context became
-  double original_context = 0;  ///< positions before the scaling; for kYarn
-  double beta_fast = 32;     ///< kYarn: pairs that turn more often than this over it are left alone
-  double beta_slow = 1;      ///< kYarn: pairs that turn less often than this are scaled in full
-  double extrapolation = 1;  ///< kYarn: 0 scales every pair in full
-  double attention_factor = 1;  ///< multiplies the magnitude
-};
-
 struct RopeOptions {
   int dims = 0;  ///< even
   bool interleaved = false;

@@ -1,0 +1,103 @@
+#include "cli/quantize.h"
+
+#include <signal.h>
+
+#include <atomic>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/progress.h"
+#include "quantize/quantize.h"
+
+namespace mokume {
+namespace {
+
+std::atomic<bool> stop_requested = false;
+static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler sets it
+
+/// While it lives, the signals that end a program only set stop_requested, and a file that grows
+/// too large is an error of write() rather than the end.
+class CatchSignals {
+ public:
+  CatchSignals() {
+    stop_requested = false;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { stop_requested = true; };
+    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &before_[i]);
+    signal(SIGXFSZ, SIG_IGN);
+  }
+  ~CatchSignals() {
+    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  CatchSignals(const CatchSignals&) = delete;
+  CatchSignals& operator=(const CatchSignals&) = delete;
+
+ private:
+  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction before_[std::size(kSignals)] = {};
+};
+
+Result<WeightFormat> parse_format(const std::string& name) {
+  const std::optional<WeightFormat> format = weight_format_of(name);
+  if (format && *format != WeightFormat::kKeep) return *format;
+  return invalid_argument("cli", "--format is ", quote(name),
+                          "; must be int8, fp16, bf16, nvfp4 or q8_0");
+}
+
+int thread_count(int asked) {
+  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+void report(const QuantizeCommand& command, const QuantizeSummary& summary, double seconds,
+            std::ostream& out) {
+  if (command.json) {
+    out << nlohmann::ordered_json{{"input", command.input},
+                                  {"output", command.output},
+                                  {"format", command.format},
+                                  {"bytes_before", summary.bytes_before},
+                                  {"bytes_after", summary.bytes_after},
+                                  {"tensors", summary.tensors},
+                                  {"tokenizer", summary.has_tokenizer},
+                                  {"seconds", seconds}}
+               .dump(2)
+        << '\n';
+    return;
+  }
+  char took[32];
+  std::snprintf(took, sizeof(took), "%.1f s", seconds);
+  out << command.output << ": " << summary.tensors << " tensors, "
+      << format_bytes(summary.bytes_before) << " -> " << format_bytes(summary.bytes_after) << " in "
+      << took << '\n';
+}
+
+}  // namespace
+
+Status run_quantize(const QuantizeCommand& command, std::ostream& out) {
+  QuantizeOptions options;
+  options.input = command.input;
+  options.output = command.output;
+  MKM_ASSIGN_OR_RETURN(options.format, parse_format(command.format));
+  options.threads = thread_count(command.threads);
+  MKM_ASSIGN_OR_RETURN(const LoadedModel model, load_model(command.input));
+  const CatchSignals signals;
+  options.cancelled = [] { return stop_requested.load(); };
+  ProgressBar bar("quantizing", command.progress);
+  options.progress = [&](uint64_t done, uint64_t total) {
+    constexpr uint64_t kMiB = 1 << 20;
+    bar.update(static_cast<int>(done / kMiB),
+               static_cast<int>(std::max(total / kMiB, kMiB / kMiB)));
+  };
+  const auto start = std::chrono::steady_clock::now();
+  MKM_ASSIGN_OR_RETURN(const QuantizeSummary summary, quantize(options, model));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (!summary.has_tokenizer) {
+    log().warn("{} has no tokenizer: the model takes and gives token ids only", command.output);
+  }
+  report(command, summary, took.count(), out);
+  return absl::OkStatus();
+}
+
+}  // namespace mokume
