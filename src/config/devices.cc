@@ -64,10 +64,12 @@ Status read_stage(const ConfigValue& value, StageConfig& out) {
     std::tie(out.first_layer, out.last_layer) = range;
     return absl::OkStatus();
   };
-  return read_section(value, {
-                                 {"device", name(out.device, "cpu0"), true},
-                                 {"layers", read_layers, true},
-                             });
+  return read_section(
+      value, {
+                 {"device", name(out.device, "cpu0"), true},
+                 {"layers", read_layers, true},
+                 {"weights", choice(out.weights, {"keep", "int8", "fp16", "bf16", "nvfp4"})},
+             });
 }
 
 }  // namespace

@@ -39,7 +39,19 @@ struct KvElements {
   int64_t operator()(const DeltaNet&) const { return 0; }
 };
 
+std::vector<const Linear*> linears_of(const Attention& a) { return {&a.q, &a.k, &a.v, &a.o}; }
+std::vector<const Linear*> linears_of(const DeltaNet& d) {
+  return {&d.qkv, &d.z, &d.a, &d.b, &d.o};
+}
+
 }  // namespace
+
+std::vector<const Linear*> layer_linears(const LayerSpec& layer) {
+  auto linears = std::visit([](const auto& mixer) { return linears_of(mixer); }, layer.mixer);
+  const auto& ffn = std::get<SwiGlu>(layer.ffn);
+  linears.insert(linears.end(), {&ffn.gate, &ffn.up, &ffn.down});
+  return linears;
+}
 
 std::vector<TensorView> layer_tensors(const LayerSpec& layer) {
   Collector collector;

@@ -11,6 +11,9 @@ namespace mokume {
 /// Every tensor of the layer that is there, norms and biases included.
 std::vector<TensorView> layer_tensors(const LayerSpec& layer);
 
+/// Its linear layers: the mixer's, then the feed-forward block's.
+std::vector<const Linear*> layer_linears(const LayerSpec& layer);
+
 /// Bytes of layer_tensors() as stored.
 uint64_t layer_weight_bytes(const LayerSpec& layer);
 

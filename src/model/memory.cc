@@ -1,6 +1,8 @@
 #include "model/memory.h"
 
 #include "base/checked.h"
+#include "model/convert.h"
+#include "model/layer_tensors.h"
 #include "model/linear.h"
 
 namespace mokume {
@@ -53,9 +55,17 @@ uint64_t state_elements(const DeltaNet& net) {
 
 }  // namespace
 
-uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer) {
+uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer,
+                            WeightFormat format) {
   uint64_t bytes = 0;
-  for (int layer = first_layer; layer < last_layer; ++layer) bytes += bytes_of(spec.layers[layer]);
+  for (int i = first_layer; i < last_layer; ++i) {
+    const LayerSpec& layer = spec.layers[i];
+    bytes += bytes_of(layer);
+    for (const Linear* linear : layer_linears(layer)) {
+      bytes -= converted_bytes(*linear, WeightFormat::kKeep);
+      bytes += converted_bytes(*linear, layer_format(layer, *linear, format));
+    }
+  }
   const bool starts = first_layer == 0;
   const bool ends = last_layer == static_cast<int>(spec.layers.size());
   if (starts) bytes += spec.embedding.bytes;

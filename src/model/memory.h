@@ -5,13 +5,15 @@
 #include <optional>
 
 #include "model/model_spec.h"
+#include "tensor/weight_format.h"
 
 namespace mokume {
 
 /// Weights of layers [first, last) as stored, with the embedding where they start the model and the
 /// final norm and head where they end it. A tied head counts in both of two stages, once in a stage
-/// that holds both ends.
-uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer);
+/// that holds both ends. With a `format`, the layers' linear layers are counted as converted to it.
+uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer,
+                            WeightFormat format = WeightFormat::kKeep);
 
 /// Keys and values of `page_tokens` tokens in layers [first, last): F16, or F32 when `exact`. Empty
 /// when it overflows.

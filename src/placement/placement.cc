@@ -75,9 +75,11 @@ Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config
     const auto bytes =
         stage_kv_page_bytes(spec, stage.first_layer, end, scheduler.page_tokens, exact);
     page_bytes = bytes && page_bytes ? checked_add(*page_bytes, *bytes) : std::nullopt;
+    const WeightFormat weights = weight_format_of(stage.weights).value_or(WeightFormat::kKeep);
     plan.stages.push_back({stage.device, stage.first_layer, end,
-                           stage_weight_bytes(spec, stage.first_layer, end), bytes.value_or(0),
-                           stage_state_bytes(spec, stage.first_layer, end)});
+                           stage_weight_bytes(spec, stage.first_layer, end, weights),
+                           bytes.value_or(0), stage_state_bytes(spec, stage.first_layer, end),
+                           weights});
   }
   if (!page_bytes || *page_bytes == 0) {
     return invalid_argument("placement", "the model's KV heads have no usable size (",

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "model/model_spec.h"
+#include "tensor/weight_format.h"
 
 namespace mokume {
 
@@ -15,9 +16,11 @@ struct StageSpec {
   std::string device;
   int first_layer = 0;  ///< [first_layer, last_layer)
   int last_layer = 0;
-  uint64_t weight_bytes = 0;  ///< as stored; embedding and head included where the stage holds them
+  uint64_t weight_bytes = 0;  ///< as stored, or as converted; embedding and head included where the
+                              ///< stage holds them
   uint64_t kv_page_bytes = 0;  ///< one page over this stage's layers
   uint64_t state_bytes = 0;    ///< recurrent states of one sequence in this stage's layers
+  WeightFormat weights = WeightFormat::kKeep;  ///< what the layers are converted to
 };
 
 /// Covers every layer exactly once, in order.

@@ -16,6 +16,11 @@ bool has_states(const PlacementPlan& plan) {
   return std::ranges::any_of(plan.stages, [](const StageSpec& s) { return s.state_bytes > 0; });
 }
 
+bool converts(const PlacementPlan& plan) {
+  return std::ranges::any_of(plan.stages,
+                             [](const StageSpec& s) { return s.weights != WeightFormat::kKeep; });
+}
+
 Row row_of(const PlacementPlan& plan, size_t index) {
   const StageSpec& stage = plan.stages[index];
   const uint64_t kv_bytes = stage.kv_page_bytes * static_cast<uint64_t>(plan.kv_pages);
@@ -23,6 +28,7 @@ Row row_of(const PlacementPlan& plan, size_t index) {
              format_bytes(stage.weight_bytes), format_bytes(kv_bytes)};
   const uint64_t states = stage.state_bytes * static_cast<uint64_t>(plan.max_sequences);
   if (has_states(plan)) row.push_back(format_bytes(states));
+  if (converts(plan)) row.emplace_back(weight_format_name(stage.weights));
   return row;
 }
 
@@ -40,6 +46,7 @@ std::string line_of(const Row& row, const std::vector<int>& widths) {
 std::string to_string(const PlacementPlan& plan, const ModelSpec& spec) {
   std::vector<Row> rows = {{"stage", "device", "layers", "weights", "KV"}};
   if (has_states(plan)) rows[0].push_back("states");
+  if (converts(plan)) rows[0].push_back("format");
   for (size_t i = 0; i < plan.stages.size(); ++i) rows.push_back(row_of(plan, i));
   std::vector<int> widths(rows[0].size());
   for (const Row& row : rows) {

@@ -66,6 +66,9 @@ Status check_options(const StageOptions& options) {
     return invalid_argument("cpu", "a stage of layers [", options.first_layer, ", ",
                             options.last_layer, ") of ", spec.layers.size());
   }
+  if (options.weights == WeightFormat::kQ8_0) {
+    return invalid_argument("cpu", "weights are not converted to q8_0 while they are loaded");
+  }
   if (options.page_tokens <= 0 || options.page_tokens % 16 != 0) {
     return invalid_argument("cpu", "page_tokens must be a multiple of 16, not ",
                             options.page_tokens);
@@ -97,8 +100,8 @@ uint64_t states_bytes(const StageOptions& options, int first, int last) {
 Status check_memory(const StageOptions& options, const StageWidths& widths) {
   const uint64_t kv = kv_bytes(options, options.first_layer, options.last_layer);
   const uint64_t states = states_bytes(options, options.first_layer, options.last_layer);
-  const uint64_t needed =
-      weight_bytes(options) + kv + states + Workspace::bytes(widths, max_rows(options));
+  const uint64_t needed = weight_bytes(options) + kv + states +
+                          Workspace::bytes(widths, max_rows(options)) + conversion_bytes(options);
   const uint64_t available = available_memory();
   if (needed <= available) return absl::OkStatus();
   return resource_exhausted("cpu", "layers ", options.first_layer, "-", options.last_layer - 1,

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "model/convert.h"
+#include "model/layer_tensors.h"
+#include "model/linear.h"
+
 namespace mokume {
 namespace {
 
@@ -30,7 +34,8 @@ class Packer {
   Packer(const StageOptions& options, uint8_t* storage, ThreadPool& pool)
       : model_(*options.model), next_(storage), pool_(pool) {}
 
-  Status pack(const Linear& linear, PackedLinear& target) {
+  Status pack(const Linear& linear, WeightFormat format, PackedLinear& target) {
+    if (format != WeightFormat::kKeep) return convert(linear, format, target);
     const bool still_read = linear.weight.data == model_.spec.embedding.data;
     const WeightSource* source = still_read ? nullptr : model_.weights.get();
     MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_, source));
@@ -39,6 +44,21 @@ class Packer {
   }
 
  private:
+  Status convert(const Linear& linear, WeightFormat format, PackedLinear& target) {
+    const RunRows run = [&](int rows, const std::function<void(int, int)>& body) {
+      pool_.run(rows, kRowsAtOnce, body);
+    };
+    MKM_RETURN_IF_ERROR(check_scales(linear, model_.weights->path()));
+    MKM_ASSIGN_OR_RETURN(const ConvertedLinear converted, convert_linear(linear, format, run));
+    model_.weights->release(linear.weight);
+    if (linear.scales) model_.weights->release(linear.scales);
+    MKM_ASSIGN_OR_RETURN(target, pack_linear(converted.linear, next_, pool_, nullptr));
+    next_ += packed_bytes(converted.linear.weight);
+    return absl::OkStatus();
+  }
+
+  static constexpr int kRowsAtOnce = 16;
+
   const Model& model_;
   uint8_t* next_;
   ThreadPool& pool_;
@@ -83,7 +103,8 @@ Linears prepare_mixer(const DeltaNet& spec, StageWeights& stage, LayerWeights& l
           {&spec.o, &weights.o}};
 }
 
-Status load_layer(const LayerSpec& spec, Packer& packer, StageWeights& stage, LayerWeights& layer) {
+Status load_layer(const LayerSpec& spec, WeightFormat format, Packer& packer, StageWeights& stage,
+                  LayerWeights& layer) {
   layer.mixer_norm = norm_weights(spec.mixer_norm);
   layer.ffn_norm = norm_weights(spec.ffn_norm);
   Linears linears =
@@ -93,28 +114,38 @@ Status load_layer(const LayerSpec& spec, Packer& packer, StageWeights& stage, La
   linears.insert(
       linears.end(),
       {{&ffn.gate, &layer.ffn.gate}, {&ffn.up, &layer.ffn.up}, {&ffn.down, &layer.ffn.down}});
-  for (const auto& [linear, packed] : linears) MKM_RETURN_IF_ERROR(packer.pack(*linear, *packed));
+  for (const auto& [linear, packed] : linears) {
+    MKM_RETURN_IF_ERROR(packer.pack(*linear, layer_format(spec, *linear, format), *packed));
+  }
   return absl::OkStatus();
 }
 
-std::vector<const Linear*> linears_of(const Attention& a) { return {&a.q, &a.k, &a.v, &a.o}; }
-std::vector<const Linear*> linears_of(const DeltaNet& d) {
-  return {&d.qkv, &d.z, &d.a, &d.b, &d.o};
+/// Calls use(linear, format) for every linear layer of the stage but the head.
+template <typename Use>
+void for_linears(const StageOptions& options, const Use& use) {
+  for (int i = options.first_layer; i < options.last_layer; ++i) {
+    const LayerSpec& layer = options.model->spec.layers[i];
+    for (const Linear* linear : layer_linears(layer))
+      use(*linear, layer_format(layer, *linear, options.weights));
+  }
 }
 
 }  // namespace
 
 uint64_t weight_bytes(const StageOptions& options) {
-  const ModelSpec& spec = options.model->spec;
-  uint64_t bytes = options.has_head ? packed_bytes(spec.head.weight) : 0;
-  for (int i = options.first_layer; i < options.last_layer; ++i) {
-    const auto& ffn = std::get<SwiGlu>(spec.layers[i].ffn);
-    auto linears =
-        std::visit([](const auto& mixer) { return linears_of(mixer); }, spec.layers[i].mixer);
-    linears.insert(linears.end(), {&ffn.gate, &ffn.up, &ffn.down});
-    for (const Linear* linear : linears) bytes += packed_bytes(linear->weight);
-  }
+  uint64_t bytes = options.has_head ? packed_bytes(options.model->spec.head.weight) : 0;
+  for_linears(options, [&](const Linear& linear, WeightFormat format) {
+    bytes += packed_bytes(converted_weight(linear, format));
+  });
   return bytes;
+}
+
+uint64_t conversion_bytes(const StageOptions& options) {
+  uint64_t most = 0;
+  for_linears(options, [&](const Linear& linear, WeightFormat format) {
+    if (format != WeightFormat::kKeep) most = std::max(most, converted_bytes(linear, format));
+  });
+  return most;
 }
 
 Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool) {
@@ -125,14 +156,14 @@ Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool)
   MKM_ASSIGN_OR_RETURN(weights.storage, Buffer::allocate(weight_bytes(options)));
   Packer packer(options, weights.storage.as<uint8_t>(), pool);
   for (int i = 0; i < layers; ++i) {
-    MKM_RETURN_IF_ERROR(
-        load_layer(spec.layers[options.first_layer + i], packer, weights, weights.layers[i]));
+    MKM_RETURN_IF_ERROR(load_layer(spec.layers[options.first_layer + i], options.weights, packer,
+                                   weights, weights.layers[i]));
     if (options.progress) options.progress(i + 1, layers);
   }
   if (options.has_embedding) weights.embedding = &spec.embedding;
   if (options.has_head) {
     weights.final_norm = norm_weights(spec.final_norm);
-    MKM_RETURN_IF_ERROR(packer.pack(spec.head, weights.head));
+    MKM_RETURN_IF_ERROR(packer.pack(spec.head, WeightFormat::kKeep, weights.head));
   }
   return weights;
 }

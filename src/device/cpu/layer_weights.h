@@ -58,6 +58,8 @@ struct StageWeights {
 
 /// Bytes that load_weights() will allocate.
 uint64_t weight_bytes(const StageOptions& options);
+/// Bytes that it needs beside them while it converts, one linear layer at a time.
+uint64_t conversion_bytes(const StageOptions& options);
 
 Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool);
 

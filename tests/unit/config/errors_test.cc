@@ -270,6 +270,10 @@ INSTANTIATE_TEST_SUITE_P(
              "[config] placement.stages[0].layers is the text \"3-\"; a range is wanted, such as "
              "0-14, or 7 for one "
              "(f.yaml:5)"},
+        Case{"WeightsUnknown", stage("device: cpu0, layers: 0, weights: int4"),
+             "[config] placement.stages[0].weights is \"int4\"; it must be one of: keep, int8, "
+             "fp16, "
+             "bf16, nvfp4; did you mean \"int8\"? (f.yaml:5)"},
         Case{"LayersHuge", stage("device: cpu0, layers: 0-99999999999999999999"),
              "[config] placement.stages[0].layers is \"0-99999999999999999999\"; both ends must be "
              "from 0 to 9999 "
