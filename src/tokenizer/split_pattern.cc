@@ -12,6 +12,9 @@ namespace {
 
 constexpr int kMaxRepeat = 1000;
 
+// Oniguruma's \w, inside a set; of numbers that are no digits it has those of Latin-1 alone.
+#define MKM_WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
@@ -146,8 +149,8 @@ class Translator {
         {'S', "\\P{wspace}", "\\P{wspace}"},
         {'d', "\\p{Nd}", "\\p{Nd}"},
         {'D', "\\P{Nd}", "\\P{Nd}"},
-        {'w', "[\\p{L}\\p{M}\\p{N}\\p{Pc}]", "\\p{L}\\p{M}\\p{N}\\p{Pc}"},
-        {'W', "[^\\p{L}\\p{M}\\p{N}\\p{Pc}]", ""},
+        {'w', "[" MKM_WORD "]", MKM_WORD},
+        {'W', "[^" MKM_WORD "]", ""},
         {'n', "\\n", "\\n"},
         {'r', "\\r", "\\r"},
         {'t', "\\t", "\\t"},
@@ -217,6 +220,8 @@ class Translator {
   size_t at_ = 0;
   std::string out_;
 };
+
+#undef MKM_WORD
 
 }  // namespace
 

@@ -6,7 +6,7 @@ RESULTS=$ROOT/build/test-results
 FUZZ_SECONDS=20
 # What runs on several threads; AddressSanitizer gets every unit test.
 TSAN_ROOMS="scheduler kvcache engine api http grpc"
-FUZZ_TARGETS="gguf safetensors hf_config quantization chat_template tokenizer config http_request"
+FUZZ_TARGETS="gguf safetensors hf_config quantization chat_template tokenizer tokenizer_json config http_request"
 
 heading() { printf '\n== %s\n' "$*"; }
 
