@@ -136,17 +136,26 @@ struct ToGgufValue {
 /// GGUF's numbers of token types, in the order of TokenizerSpec::TokenType.
 constexpr std::array<int32_t, 6> kTokenTypes = {1, 3, 4, 2, 6, 5};
 
-Keys bpe_keys(const TokenizerSpec& spec) {
-  std::vector<int32_t> types(spec.tokens.size(), 1);
+/// The name by which GGUF knows how the tokenizer cuts text; empty when it has none.
+std::string pre_tokenizer_name(const TokenizerSpec& spec) {
+  return spec.pre_tokenizer.empty() ? std::string(name_of(spec.splitting)) : spec.pre_tokenizer;
+}
+
+void add_tokens(const TokenizerSpec& spec, int vocab_size, Keys& keys) {
+  std::vector<std::string> tokens = spec.tokens;
+  std::vector<int32_t> types(tokens.size(), kTokenTypes[0]);
   for (size_t i = 0; i < spec.types.size(); ++i) {
     types[i] = kTokenTypes[static_cast<size_t>(spec.types[i])];
   }
-  Keys keys = {{"tokenizer.ggml.model", std::string("gpt2")},
-               {"tokenizer.ggml.pre", spec.pre_tokenizer},
-               {"tokenizer.ggml.tokens", spec.tokens},
-               {"tokenizer.ggml.token_type", std::move(types)},
-               {"tokenizer.ggml.merges", spec.merges},
-               {"tokenizer.ggml.add_bos_token", spec.add_bos}};
+  for (size_t i = tokens.size(); i < static_cast<size_t>(vocab_size); ++i) {
+    tokens.push_back(str_cat("[PAD", i, "]"));
+    types.push_back(kTokenTypes.back());
+  }
+  keys.push_back({"tokenizer.ggml.tokens", std::move(tokens)});
+  keys.push_back({"tokenizer.ggml.token_type", std::move(types)});
+}
+
+void add_ids(const TokenizerSpec& spec, Keys& keys) {
   const auto add = [&](const char* key, const std::optional<TokenId>& id) {
     if (id) keys.push_back({key, static_cast<uint32_t>(*id)});
   };
@@ -154,8 +163,6 @@ Keys bpe_keys(const TokenizerSpec& spec) {
   add("tokenizer.ggml.eos_token_id", spec.eos);
   add("tokenizer.ggml.unknown_token_id", spec.unknown);
   add("tokenizer.ggml.padding_token_id", spec.padding);
-  if (spec.add_eos) keys.push_back({"tokenizer.ggml.add_eos_token", true});
-  return keys;
 }
 
 }  // namespace
@@ -174,9 +181,20 @@ Keys copied_tokenizer_keys(const GgufFile& source) {
   return keys;
 }
 
-Keys tokenizer_keys(const Tokenizer* tokenizer, const std::string& chat_template) {
-  if (tokenizer == nullptr) return {{"tokenizer.ggml.model", std::string("none")}};
-  Keys keys = bpe_keys(tokenizer->spec());
+Result<Keys> tokenizer_keys(const TokenizerSpec& spec, const std::string& chat_template,
+                            int vocab_size) {
+  const std::string pre_tokenizer = pre_tokenizer_name(spec);
+  if (pre_tokenizer.empty() || spec.prefix_space) {
+    return absl::UnimplementedError(
+        "[quantize] the tokenizer cuts text in a way that GGUF has no name for");
+  }
+  Keys keys = {{"tokenizer.ggml.model", std::string("gpt2")},
+               {"tokenizer.ggml.pre", pre_tokenizer},
+               {"tokenizer.ggml.merges", spec.merges},
+               {"tokenizer.ggml.add_bos_token", spec.add_bos},
+               {"tokenizer.ggml.add_eos_token", spec.add_eos}};
+  add_tokens(spec, vocab_size, keys);
+  add_ids(spec, keys);
   if (!chat_template.empty()) keys.push_back({"tokenizer.chat_template", chat_template});
   return keys;
 }

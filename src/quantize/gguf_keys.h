@@ -19,8 +19,9 @@ Result<std::vector<GgufKeyValue>> gguf_model_keys(const ModelSpec& spec, const F
 /// The keys tokenizer.* of another GGUF file, as they are.
 std::vector<GgufKeyValue> copied_tokenizer_keys(const GgufFile& source);
 
-/// Keys for a byte-level BPE tokenizer and a chat template; model "none" without a tokenizer.
-std::vector<GgufKeyValue> tokenizer_keys(const Tokenizer* tokenizer,
-                                         const std::string& chat_template);
+/// Keys for a byte-level BPE tokenizer and a chat template; tokens that lack for `vocab_size` are
+/// filled up with unused ones, as llama.cpp wants it. Unimplemented for what GGUF has no keys for.
+Result<std::vector<GgufKeyValue>> tokenizer_keys(const TokenizerSpec& spec,
+                                                 const std::string& chat_template, int vocab_size);
 
 }  // namespace mokume

@@ -113,8 +113,7 @@ Status PartWriter::write_rows(const PlannedPart& planned, const MatrixRows& rows
       std::byte* out = slice.data() + row * row_size;
       if (encode_row(planned.type, buffer, out)) return absl::OkStatus();
       return invalid_argument("quantize", "tensor ", rows.source().weight.name,
-                              " has a value that is too large for ",
-                              dtype_info(planned.type).name);
+                              " has a value that is too large for ", dtype_info(planned.type).name);
     };
     MKM_RETURN_IF_ERROR(for_each_row(count, rows.columns(), options_.threads, encode));
     MKM_RETURN_IF_ERROR(writer_.write(name, slice));

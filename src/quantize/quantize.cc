@@ -51,7 +51,7 @@ class Quantizer {
   Status write_gguf() {
     MKM_ASSIGN_OR_RETURN(std::vector<GgufKeyValue> keys,
                          gguf_model_keys(spec_, family_, options_.format));
-    std::vector<GgufKeyValue> tokenizer = gguf_tokenizer(loaded_);
+    MKM_ASSIGN_OR_RETURN(std::vector<GgufKeyValue> tokenizer, gguf_tokenizer(loaded_));
     summary_.has_tokenizer = tokenizer.size() > 1;
     keys.insert(keys.end(), std::make_move_iterator(tokenizer.begin()),
                 std::make_move_iterator(tokenizer.end()));

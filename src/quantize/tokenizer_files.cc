@@ -6,8 +6,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/log.h"
 #include "quantize/config_json.h"
 #include "quantize/gguf_keys.h"
+#include "tokenizer/hf_tokenizer_writer.h"
 #include "weights/json_config.h"
 #include "weights/output_file.h"
 
@@ -84,6 +86,31 @@ Status copy_through(const fs::path& from, const fs::path& to) {
   return write_whole_file(to.string(), text.str());
 }
 
+/// True when the tokenizer was among them.
+Result<bool> copy_files(const fs::path& from, const fs::path& to) {
+  std::error_code ignored;
+  for (const std::string_view name : kFiles) {
+    if (!fs::is_regular_file(from / name, ignored)) continue;
+    MKM_RETURN_IF_ERROR(copy_through(from / name, to / name));
+  }
+  return fs::exists(to / kFiles[0], ignored);
+}
+
+Result<bool> write_tokenizer(const LoadedModel& model, const fs::path& directory) {
+  const auto files = write_hf_tokenizer(model.tokenizer->spec(), model.chat_template);
+  if (!files.ok()) {
+    log().warn("the tokenizer is left out: {}", std::string(files.status().message()));
+    return false;
+  }
+  const auto write = [&](std::string_view name, const std::string& text) {
+    return write_whole_file((directory / name).string(), text);
+  };
+  MKM_RETURN_IF_ERROR(write(kFiles[0], files->tokenizer_json));
+  MKM_RETURN_IF_ERROR(write(kFiles[1], files->tokenizer_config_json));
+  MKM_RETURN_IF_ERROR(write(kGeneration, files->generation_config_json));
+  return true;
+}
+
 }  // namespace
 
 Result<TokenIds> token_ids(const LoadedModel& model, const std::string& input) {
@@ -95,30 +122,29 @@ Result<TokenIds> token_ids(const LoadedModel& model, const std::string& input) {
   return ids_of(config);
 }
 
-Result<bool> write_tokenizer_files(const LoadedModel& /*model*/, const std::string& input,
+Result<bool> write_tokenizer_files(const LoadedModel& model, const std::string& input,
                                    const std::string& directory, const TokenIds& ids) {
-  const fs::path from(input), to(directory);
   std::error_code ignored;
-  bool copied = false;
-  if (fs::is_directory(input, ignored)) {
-    for (const std::string_view name : kFiles) {
-      if (!fs::is_regular_file(from / name, ignored)) continue;
-      MKM_RETURN_IF_ERROR(copy_through(from / name, to / name));
-      copied = copied || name == kFiles[0];
-    }
-  }
-  if (!fs::exists(to / kGeneration, ignored) && !ids.eos.empty()) {
-    MKM_RETURN_IF_ERROR(write_whole_file((to / kGeneration).string(), generation_config_json(ids)));
-  }
-  return copied;
+  if (fs::is_directory(input, ignored)) return copy_files(input, directory);
+  if (model.tokenizer) return write_tokenizer(model, directory);
+  if (ids.eos.empty()) return false;
+  const std::string path = (fs::path(directory) / kGeneration).string();
+  MKM_RETURN_IF_ERROR(write_whole_file(path, generation_config_json(ids)));
+  return false;
 }
 
-std::vector<GgufKeyValue> gguf_tokenizer(const LoadedModel& model) {
+Result<std::vector<GgufKeyValue>> gguf_tokenizer(const LoadedModel& model) {
   const auto* gguf = dynamic_cast<const GgufFile*>(model.model->weights.get());
   if (gguf != nullptr && gguf->metadata("tokenizer.ggml.model") != nullptr) {
     return copied_tokenizer_keys(*gguf);
   }
-  return tokenizer_keys(model.tokenizer.get(), model.chat_template);
+  if (model.tokenizer) {
+    auto keys =
+        tokenizer_keys(model.tokenizer->spec(), model.chat_template, model.model->spec.vocab_size);
+    if (!absl::IsUnimplemented(keys.status())) return keys;
+    log().warn("{}", std::string(keys.status().message()));
+  }
+  return std::vector<GgufKeyValue>{{"tokenizer.ggml.model", std::string("none")}};
 }
 
 }  // namespace mokume

@@ -22,7 +22,7 @@ Result<bool> write_tokenizer_files(const LoadedModel& model, const std::string& 
                                    const std::string& directory, const TokenIds& ids);
 
 /// The keys tokenizer.* of a GGUF file: those of the source where it is one. The only key is model
-/// "none" when the model has no tokenizer.
-std::vector<GgufKeyValue> gguf_tokenizer(const LoadedModel& model);
+/// "none" when the model has no tokenizer, or, which is logged, one that GGUF has no keys for.
+Result<std::vector<GgufKeyValue>> gguf_tokenizer(const LoadedModel& model);
 
 }  // namespace mokume

@@ -18,13 +18,13 @@ float nvfp4_divisor(float largest);
 
 /// The E4M3 scale in [1, 126] of a block [16] with the least sum of importance[i] * error[i]^2
 /// among those near max|block| / 6, the other way to hit the largest element, max|block| / 4, among
-/// them. An empty `importance` counts every column alike.
+/// them. An empty `importance` counts every column alike and clips no element.
 uint8_t nvfp4_block_scale(std::span<const float> block, std::span<const float> importance,
                           float divisor);
 
 /// NVFP4 as compressed-tensors has it: `scales` E4M3 [K/16], `values` E2M1 [K/2] with the even
 /// column in the low nibble; an element is e2m1 * (e4m3 / divisor). K is a multiple of 16. A
-/// block's scale is the one of least squared error among those near max|block| / 6; never 0.
+/// block's scale is the one of least squared error from max|block| / 6 to max|block| / 4; never 0.
 void encode_nvfp4_row(std::span<const float> row, float divisor, std::span<uint8_t> values,
                       std::span<uint8_t> scales);
 

@@ -11,7 +11,8 @@ namespace {
 constexpr size_t kGroup = 16;
 constexpr float kLargestE2m1 = 6, kLargestE4m3 = 448;
 // E4M3 codes around that of max / 6. Eight of them are a factor of two: two below clip the largest
-// element a little, five above take it to 4.
+// element a little, five above take it to 4. What clipping costs is not known from the weights
+// alone: the squared error was less with it, perplexity worse (SmolLM2: 22.6, without it 21.4).
 constexpr int kCodesBelow = 2, kCodesAbove = 5;
 constexpr int kSmallestCode = 1, kLargestCode = 126;
 constexpr std::array<float, kGroup> kAlike = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -48,7 +49,8 @@ uint8_t nvfp4_block_scale(std::span<const float> block, std::span<const float> i
   for (const float x : block) largest = std::max(largest, std::abs(x));
   const float* weights = importance.empty() ? kAlike.data() : importance.data();
   const int middle = float_to_e4m3(largest / kLargestE2m1 * divisor);
-  const int first = std::clamp(middle - kCodesBelow, kSmallestCode, kLargestCode);
+  const int first =
+      std::clamp(middle - (importance.empty() ? 0 : kCodesBelow), kSmallestCode, kLargestCode);
   const int last = std::clamp(middle + kCodesAbove, kSmallestCode, kLargestCode);
   int best = std::clamp(middle, kSmallestCode, kLargestCode);
   const auto error_of = [&](int code) {
