@@ -6,8 +6,12 @@
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
 
+#include "cli/memory_probe.h"
 #include "cli/progress.h"
+#include "model/memory.h"
 #include "runtime/runtime.h"
 
 namespace mokume {
@@ -79,7 +83,27 @@ class RoundSink : public TokenSink {
 
 struct Rates {
   std::vector<double> prompt, decode, total;
+  std::vector<double> memory, share;  ///< with BenchOptions::memory
 };
+
+/// What a token reads while the sequences decode together: the weights once for all of them, each
+/// one's states and the KV of half of what it generates.
+double read_bytes_per_token(const BenchOptions& options, const ModelSpec& spec) {
+  const int layers = static_cast<int>(spec.layers.size());
+  uint64_t weights = stage_weight_bytes(spec, 0, layers);
+  if (!spec.tied_head) weights -= spec.embedding.bytes;  // of which a token reads a row
+  const double kv = static_cast<double>(stage_kv_page_bytes(spec, 0, layers, 1, false).value_or(0));
+  return static_cast<double>(weights) / options.sequences +
+         static_cast<double>(stage_state_bytes(spec, 0, layers)) +
+         kv * (options.prompt + options.generate / 2.0);
+}
+
+/// Threads of all CPU devices: as many as there are to read memory with.
+int threads_of(const Config& config) {
+  int threads = 0;
+  for (const DeviceConfig& device : config.devices) threads += device.threads;
+  return threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
+}
 
 Status run_round(Engine& engine, const BenchOptions& options, int vocab, Rates* rates) {
   static RequestId next_id = 1;
@@ -119,23 +143,60 @@ uint64_t process_memory(const std::string& key) {
   return 0;
 }
 
-nlohmann::json report(const BenchOptions& options, const Runtime& runtime, const Rates& rates) {
+/// Rounds with memory's speed around each, so that both are of the same seconds.
+class MemoryRounds {
+ public:
+  explicit MemoryRounds(const BenchOptions& options, const ModelSpec& spec)
+      : bytes_per_token_(read_bytes_per_token(options, spec)), probe_(threads_of(options.config)) {}
+
+  void before() { before_ = probe_.read_bytes_per_second(kSeconds); }
+  void after(Rates& rates) {
+    rates.memory.push_back((before_ + probe_.read_bytes_per_second(kSeconds)) / 2);
+    rates.share.push_back(bytes_per_token_ * rates.decode.back() / rates.memory.back());
+  }
+
+ private:
+  static constexpr double kSeconds = 0.3;
+  const double bytes_per_token_;
+  MemoryProbe probe_;
+  double before_ = 0;
+};
+
+/// Without what the measuring itself takes.
+struct Resident {
+  uint64_t now = 0, peak = 0;
+};
+
+/// `loaded_peak` is from before the probe was made.
+Resident resident_without_probe(const BenchOptions& options, uint64_t loaded_peak) {
+  const uint64_t probe = options.memory ? MemoryProbe::kBufferBytes : 0;
+  return {process_memory("VmRSS") - probe, std::max(loaded_peak, process_memory("VmHWM") - probe)};
+}
+
+nlohmann::json report(const BenchOptions& options, const Runtime& runtime, const Rates& rates,
+                      const Resident& resident) {
   nlohmann::json devices = nlohmann::json::array();
   for (const auto& device : runtime.devices) {
     devices.push_back({{"name", device->info().name}, {"description", device->info().description}});
   }
-  return {{"prompt_tokens_per_second", summary(rates.prompt)},
-          {"decode_tokens_per_second", summary(rates.decode)},
-          {"total_tokens_per_second", summary(rates.total)},
-          {"resident_bytes", process_memory("VmRSS")},
-          {"peak_resident_bytes", process_memory("VmHWM")},
-          {"model", options.config.model.path},
-          {"devices", devices},
-          {"stages", runtime.stage_names},
-          {"prompt", options.prompt},
-          {"generate", options.generate},
-          {"sequences", options.sequences},
-          {"repeat", options.repeat}};
+  nlohmann::json json = {{"prompt_tokens_per_second", summary(rates.prompt)},
+                         {"decode_tokens_per_second", summary(rates.decode)},
+                         {"total_tokens_per_second", summary(rates.total)},
+                         {"resident_bytes", resident.now},
+                         {"peak_resident_bytes", resident.peak},
+                         {"model", options.config.model.path},
+                         {"devices", devices},
+                         {"stages", runtime.stage_names},
+                         {"prompt", options.prompt},
+                         {"generate", options.generate},
+                         {"sequences", options.sequences},
+                         {"repeat", options.repeat}};
+  if (options.memory) {
+    json["read_bytes_per_token"] = read_bytes_per_token(options, runtime.spec());
+    json["memory_bytes_per_second"] = summary(rates.memory);
+    json["decode_share_of_memory"] = summary(rates.share);
+  }
+  return json;
 }
 
 void print(const nlohmann::json& report, std::ostream& out) {
@@ -147,6 +208,14 @@ void print(const nlohmann::json& report, std::ostream& out) {
   line("prompt  ", "prompt_tokens_per_second");
   line("decode  ", "decode_tokens_per_second");
   line("overall ", "total_tokens_per_second");
+  if (report.contains("decode_share_of_memory")) {
+    const auto& share = report["decode_share_of_memory"];
+    out << "memory  " << report["memory_bytes_per_second"]["median"].get<double>() / 1e9
+        << " GB/s to read; decode reads " << report["read_bytes_per_token"].get<double>() / 1e6
+        << " MB a token, " << 100 * share["median"].get<double>() << "% of that (min "
+        << 100 * share["min"].get<double>() << ", max " << 100 * share["max"].get<double>()
+        << ")\n";
+  }
   out << "resident " << report["resident_bytes"].get<uint64_t>() / (1 << 20) << " MiB\n";
 }
 
@@ -159,13 +228,19 @@ Status run_bench(const BenchOptions& options, std::ostream& out) {
   MKM_ASSIGN_OR_RETURN(Runtime runtime, load_runtime(config, {}));
   const int vocab = runtime.spec().vocab_size;
   MKM_ASSIGN_OR_RETURN(const auto engine, make_engine(runtime, {}));
+  const uint64_t loaded_peak = process_memory("VmHWM");
+  std::optional<MemoryRounds> memory;
+  if (options.memory) memory.emplace(options, runtime.spec());
   ProgressBar bar("measuring", options.progress);
   Rates rates;
   for (int i = 0; i <= options.repeat; ++i) {
+    if (memory) memory->before();
     MKM_RETURN_IF_ERROR(run_round(*engine, options, vocab, i == 0 ? nullptr : &rates));
+    if (memory && i > 0) memory->after(rates);
     bar.update(i, options.repeat);
   }
-  const nlohmann::json result = report(options, runtime, rates);
+  const nlohmann::json result =
+      report(options, runtime, rates, resident_without_probe(options, loaded_peak));
   if (options.json) {
     out << result.dump(2) << '\n';
   } else {

@@ -10,10 +10,11 @@ namespace mokume {
 
 struct BenchOptions {
   Config config;
-  int prompt = 512;    ///< tokens of each prompt
-  int generate = 128;  ///< tokens generated for each
-  int sequences = 1;   ///< at once
-  int repeat = 5;      ///< measured rounds, after one that is not
+  int prompt = 512;     ///< tokens of each prompt
+  int generate = 128;   ///< tokens generated for each
+  int sequences = 1;    ///< at once
+  int repeat = 5;       ///< measured rounds, after one that is not
+  bool memory = false;  ///< measure memory's read speed before and after every round
   bool json = false;
   bool progress = false;
 };
@@ -22,6 +23,11 @@ struct BenchOptions {
 ///   prompt_tokens_per_second  all prompts' tokens / time until the last sequence's first token
 ///   decode_tokens_per_second  tokens after each sequence's first / time from the last first token
 ///   to the end total_tokens_per_second   all generated tokens / time of the whole round
+/// and, with `memory`,
+///   read_bytes_per_token   weights, states and KV that a token of decoding reads, on average
+///   memory_bytes_per_second  what reading alone reaches, around each round
+///   decode_share_of_memory   read_bytes_per_token * decode rate / memory_bytes_per_second, by
+///   pairs
 /// With several sequences the second figure counts only what was generated after the last prompt
 /// was through.
 Status run_bench(const BenchOptions& options, std::ostream& out);

@@ -12,7 +12,9 @@
 #include "cli/eval_expected.h"
 #include "cli/inspect.h"
 #include "cli/quantize.h"
+#include "cli/synthesize.h"
 #include "mokume/version.h"
+#include "quantize/synthetic_model.h"
 
 namespace mokume {
 namespace {
@@ -52,6 +54,7 @@ struct Commands {
   BenchOptions bench;
   ChatOptions chat;
   QuantizeCommand quantize;
+  SynthesizeCommand synthesize;
   std::string path, text, tokens, output, expected;
   int context = 512;
   bool json = false;
@@ -85,7 +88,7 @@ void add_chat(CLI::App& app, Commands& c) {
 void add_inspect(CLI::App& app, Commands& c) {
   auto* command =
       app.add_subcommand("inspect", "Print what a model file holds and what it takes to run");
-  command->add_option("MODEL", c.path, "GGUF file")->required();
+  command->add_option("MODEL", c.path, "GGUF file or Hugging Face directory")->required();
   command->add_flag("--json", c.json, "One JSON object");
   command->callback([&c] { c.run = [&c] { return run_inspect(c.path, c.json, std::cout); }; });
 }
@@ -109,6 +112,30 @@ void add_quantize(CLI::App& app, Commands& c) {
       c.quantize.json = c.json;
       c.quantize.progress = !c.json && on_terminal();
       return run_quantize(c.quantize, std::cout);
+    };
+  });
+}
+
+void add_synthesize(CLI::App& app, Commands& c) {
+  auto* command = app.add_subcommand("synthesize",
+                                     "Write a checkpoint of a published shape with random weights");
+  command->add_option("--like", c.synthesize.shape, known_shapes())->required();
+  command
+      ->add_option("OUT", c.synthesize.output,
+                   "GGUF file if it ends in .gguf, otherwise a Hugging Face directory")
+      ->required();
+  command->add_option("--format", c.synthesize.format,
+                      "nvfp4 (as without), fp16, bf16; int8 (directories), q8_0 (GGUF)");
+  command->add_option("--seed", c.synthesize.seed, "Same seed, same bytes");
+  command->add_option("--layers", c.synthesize.layers, "Only so many layers (0: all)");
+  command->add_option("--threads", c.synthesize.threads, "CPU threads (0: all cores)")
+      ->check(CLI::Range(0, 1024));
+  command->add_flag("--json", c.json, "One JSON object");
+  command->callback([&c] {
+    c.run = [&c] {
+      c.synthesize.json = c.json;
+      c.synthesize.progress = !c.json && on_terminal();
+      return run_synthesize(c.synthesize, std::cout);
     };
   });
 }
@@ -177,6 +204,8 @@ void add_bench(CLI::App& app, Commands& c) {
       ->check(CLI::Range(2, 1 << 20));
   command->add_option("--sequences", c.bench.sequences, "Sequences at once")
       ->check(CLI::Range(1, 4096));
+  command->add_flag("--memory", c.bench.memory,
+                    "Measure memory's read speed around each round, and decode's share of it");
   command->add_option("--repeat", c.bench.repeat, "Measured rounds")->check(CLI::Range(1, 1000));
   command->add_flag("--json", c.json, "One JSON object");
   command->callback([&c] {
@@ -199,6 +228,7 @@ int run(int argc, char** argv) {
   add_chat(app, commands);
   add_inspect(app, commands);
   add_quantize(app, commands);
+  add_synthesize(app, commands);
   add_eval(app, commands);
   add_bench(app, commands);
   CLI11_PARSE(app, argc, argv);
