@@ -26,9 +26,9 @@ struct StageOptions {
   std::shared_ptr<const Model> model;
   int first_layer = 0;  ///< [first_layer, last_layer)
   int last_layer = 0;
-  bool has_embedding = false;                  ///< input is token ids, not hidden states
-  bool has_head = false;                       ///< output is logits, not hidden states
-  bool exact = false;                          ///< activations and KV in F32
+  bool has_embedding = false;  ///< input is token ids, not hidden states
+  bool has_head = false;       ///< output is logits, not hidden states
+  bool exact = false;          ///< activations and KV in F32; NVFP4 of directories as BF16
   WeightFormat weights = WeightFormat::kKeep;  ///< what the layers' weights are converted to
   int kv_pages = 0;                            ///< pages of this stage's KV cache
   int page_tokens = 16;                        ///< tokens a page; a multiple of 16

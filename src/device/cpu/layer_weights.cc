@@ -103,8 +103,26 @@ Linears prepare_mixer(const DeltaNet& spec, StageWeights& stage, LayerWeights& l
           {&spec.o, &weights.o}};
 }
 
-Status load_layer(const LayerSpec& spec, WeightFormat format, Packer& packer, StageWeights& stage,
-                  LayerWeights& layer) {
+/// What a weight is held in that was to be held in `format`. The libraries that write NVFP4 into
+/// directories give its values as BF16, and what is computed elsewhere with them is what exact
+/// answers are compared with; GGUF's NVFP4 has values of its own. The fast path multiplies what is
+/// stored.
+WeightFormat held_format(const StageOptions& options, const Linear& linear, WeightFormat format) {
+  const bool rounded = options.exact && format == WeightFormat::kKeep;
+  return rounded && linear.weight.dtype == DType::kE2M1 ? WeightFormat::kBF16 : format;
+}
+
+WeightFormat layer_format(const StageOptions& options, const LayerSpec& layer,
+                          const Linear& linear) {
+  return held_format(options, linear, layer_format(layer, linear, options.weights));
+}
+
+WeightFormat head_format(const StageOptions& options) {
+  return held_format(options, options.model->spec.head, WeightFormat::kKeep);
+}
+
+Status load_layer(const StageOptions& options, const LayerSpec& spec, Packer& packer,
+                  StageWeights& stage, LayerWeights& layer) {
   layer.mixer_norm = norm_weights(spec.mixer_norm);
   layer.ffn_norm = norm_weights(spec.ffn_norm);
   Linears linears =
@@ -115,25 +133,26 @@ Status load_layer(const LayerSpec& spec, WeightFormat format, Packer& packer, St
       linears.end(),
       {{&ffn.gate, &layer.ffn.gate}, {&ffn.up, &layer.ffn.up}, {&ffn.down, &layer.ffn.down}});
   for (const auto& [linear, packed] : linears) {
-    MKM_RETURN_IF_ERROR(packer.pack(*linear, layer_format(spec, *linear, format), *packed));
+    MKM_RETURN_IF_ERROR(packer.pack(*linear, layer_format(options, spec, *linear), *packed));
   }
   return absl::OkStatus();
 }
 
-/// Calls use(linear, format) for every linear layer of the stage but the head.
+/// Calls use(linear, format) for every linear layer of the stage, the head too.
 template <typename Use>
 void for_linears(const StageOptions& options, const Use& use) {
   for (int i = options.first_layer; i < options.last_layer; ++i) {
     const LayerSpec& layer = options.model->spec.layers[i];
     for (const Linear* linear : layer_linears(layer))
-      use(*linear, layer_format(layer, *linear, options.weights));
+      use(*linear, layer_format(options, layer, *linear));
   }
+  if (options.has_head) use(options.model->spec.head, head_format(options));
 }
 
 }  // namespace
 
 uint64_t weight_bytes(const StageOptions& options) {
-  uint64_t bytes = options.has_head ? packed_bytes(options.model->spec.head.weight) : 0;
+  uint64_t bytes = 0;
   for_linears(options, [&](const Linear& linear, WeightFormat format) {
     bytes += packed_bytes(converted_weight(linear, format));
   });
@@ -156,14 +175,14 @@ Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool)
   MKM_ASSIGN_OR_RETURN(weights.storage, Buffer::allocate(weight_bytes(options)));
   Packer packer(options, weights.storage.as<uint8_t>(), pool);
   for (int i = 0; i < layers; ++i) {
-    MKM_RETURN_IF_ERROR(load_layer(spec.layers[options.first_layer + i], options.weights, packer,
-                                   weights, weights.layers[i]));
+    MKM_RETURN_IF_ERROR(load_layer(options, spec.layers[options.first_layer + i], packer, weights,
+                                   weights.layers[i]));
     if (options.progress) options.progress(i + 1, layers);
   }
   if (options.has_embedding) weights.embedding = &spec.embedding;
   if (options.has_head) {
     weights.final_norm = norm_weights(spec.final_norm);
-    MKM_RETURN_IF_ERROR(packer.pack(spec.head, WeightFormat::kKeep, weights.head));
+    MKM_RETURN_IF_ERROR(packer.pack(spec.head, head_format(options), weights.head));
   }
   return weights;
 }
