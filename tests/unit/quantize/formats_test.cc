@@ -116,9 +116,15 @@ TEST_P(Formats, ReadsBackWhatTheEncodersGave) {
     for (size_t i = 0; i < a.size(); ++i) {
       if (!a[i].is_matrix()) continue;
       const TensorView& weight = b[i].linear.weight;
-      if (a[i].role == Role::kQ) EXPECT_EQ(weight.dtype, c.projection) << weight.name;
-      if (a[i].role == Role::kEmbedding) EXPECT_EQ(weight.dtype, c.embedding) << weight.name;
-      if (a[i].role == Role::kDeltaA) EXPECT_EQ(weight.dtype, DType::kF16) << weight.name;
+      if (a[i].role == Role::kQ) {
+        EXPECT_EQ(weight.dtype, c.projection) << weight.name;
+      }
+      if (a[i].role == Role::kEmbedding) {
+        EXPECT_EQ(weight.dtype, c.embedding) << weight.name;
+      }
+      if (a[i].role == Role::kDeltaA) {
+        EXPECT_EQ(weight.dtype, DType::kF16) << weight.name;
+      }
       seen = seen || weight.dtype == c.projection;
       for (int64_t row = 0; row < weight.rows(); row += 7) {
         ASSERT_EQ(row_of(b[i].linear, row), expected_row(a[i], b[i], row))
