@@ -1,44 +1,17 @@
 #include "cli/quantize.h"
 
-#include <signal.h>
-
-#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/catch_signals.h"
 #include "cli/progress.h"
 #include "quantize/quantize.h"
 
 namespace mokume {
 namespace {
-
-std::atomic<bool> stop_requested = false;
-static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler sets it
-
-/// While it lives, the signals that end a program only set stop_requested, and a file that grows
-/// too large is an error of write() rather than the end.
-class CatchSignals {
- public:
-  CatchSignals() {
-    stop_requested = false;
-    struct sigaction action = {};
-    action.sa_handler = [](int) { stop_requested = true; };
-    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &before_[i]);
-    signal(SIGXFSZ, SIG_IGN);
-  }
-  ~CatchSignals() {
-    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
-  }
-  CatchSignals(const CatchSignals&) = delete;
-  CatchSignals& operator=(const CatchSignals&) = delete;
-
- private:
-  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
-  struct sigaction before_[std::size(kSignals)] = {};
-};
 
 Result<WeightFormat> parse_format(const std::string& name) {
   const std::optional<WeightFormat> format = weight_format_of(name);
@@ -83,7 +56,7 @@ Status run_quantize(const QuantizeCommand& command, std::ostream& out) {
   options.threads = thread_count(command.threads);
   MKM_ASSIGN_OR_RETURN(const LoadedModel model, load_model(command.input));
   const CatchSignals signals;
-  options.cancelled = [] { return stop_requested.load(); };
+  options.cancelled = CatchSignals::asked_to_stop;
   ProgressBar bar("quantizing", command.progress);
   options.progress = [&](uint64_t done, uint64_t total) {
     constexpr uint64_t kMiB = 1 << 20;
