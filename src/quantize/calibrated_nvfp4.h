@@ -4,28 +4,21 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <vector>
 
 #include "base/status.h"
+#include "quantize/encoder.h"
 #include "quantize/feedback.h"
 
 namespace mokume {
-
-/// As weights/encode.h has it: an element is e2m1 * (e4m3 / divisor).
-struct Nvfp4Matrix {
-  std::vector<uint8_t> values;  ///< [N, K/2], the even column in the low nibble
-  std::vector<uint8_t> scales;  ///< [N, K/16]
-  float divisor = 1;
-};
 
 /// Writes row `row` of the weight, in the order of the columns of `feedback`. Called from several
 /// threads at once.
 using ReadRow = std::function<Status(int64_t row, std::span<float> out)>;
 
 /// Columns are rounded in their order, each with the errors of those before it fed forward; a
-/// group's scale is the one, of those near max / 6 and max / 4, with which its own 16 columns cost
+/// group's scale is the one, of those from max / 6 to max / 4, with which its own 16 columns cost
 /// least. Finite weights are the reader's part; K is a multiple of 16.
-Result<Nvfp4Matrix> calibrated_nvfp4(int64_t rows, const ReadRow& read, const Feedback& feedback,
-                                     int threads);
+Result<EncodedMatrix> calibrated_nvfp4(int64_t rows, const ReadRow& read, const Feedback& feedback,
+                                       int threads);
 
 }  // namespace mokume

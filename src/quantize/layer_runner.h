@@ -23,7 +23,8 @@ class LayerRunner {
   /// empty. The hidden states become the layer's outputs where `advance`.
   Status run(std::shared_ptr<const Model> model, int layer, LinearObserver observe, bool advance);
 
-  int tokens() const { return tokens_; }
+  /// [tokens, hidden]: what the next layer will take.
+  std::span<const float> hidden() const { return hidden_; }
 
  private:
   Device* device_ = nullptr;

@@ -125,7 +125,6 @@ Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadP
   matrix = shape_of(weight);
   matrix.data = storage;
   matrix.factor = linear.scale / linear.divisor;
-  packed.source = &linear;
   if (linear.bias) packed.bias = reinterpret_cast<const float*>(linear.bias.data);
 
   const size_t row_bytes = weight.bytes / static_cast<uint64_t>(weight.rows());
