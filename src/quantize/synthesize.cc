@@ -34,7 +34,8 @@ class Synthesizer {
   Status write_gguf() {
     MKM_ASSIGN_OR_RETURN(std::vector<GgufKeyValue> keys,
                          gguf_model_keys(spec_, family_, options_.format));
-    for (GgufKeyValue& pair : gguf_tokenizer(loaded_)) keys.push_back(std::move(pair));
+    MKM_ASSIGN_OR_RETURN(std::vector<GgufKeyValue> tokenizer, gguf_tokenizer(loaded_));
+    for (GgufKeyValue& pair : tokenizer) keys.push_back(std::move(pair));
     const std::vector<GgufTensor> tensors = gguf_tensors(plan_);
     MKM_RETURN_IF_ERROR(count(tensors, gguf_bytes));
     MKM_ASSIGN_OR_RETURN(const std::unique_ptr<WeightWriter> writer,
