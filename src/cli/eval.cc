@@ -15,8 +15,6 @@
 namespace mokume {
 namespace {
 
-constexpr uint64_t kMaxTextBytes = 64u << 20;
-
 double negative_log_probability(std::span<const float> logits, int32_t id) {
   const double largest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -24,19 +22,33 @@ double negative_log_probability(std::span<const float> logits, int32_t id) {
   return largest + std::log(sum) - logits[static_cast<size_t>(id)];
 }
 
-struct Score {
-  double sum = 0;
-  int tokens = 0;
-  double perplexity() const { return std::exp(sum / tokens); }
-};
-
-Status score_chunk(Runtime& runtime, std::span<const int32_t> chunk, Score& score) {
+Status score_chunk(Runtime& runtime, std::span<const int32_t> chunk, double& sum, int& tokens) {
   const int length = static_cast<int>(chunk.size());
   return forward(runtime, chunk, [&](int token, std::span<const float> logits) {
     if (token < length / 2 || token + 1 >= length) return;
-    score.sum += negative_log_probability(logits, chunk[static_cast<size_t>(token) + 1]);
-    ++score.tokens;
+    sum += negative_log_probability(logits, chunk[static_cast<size_t>(token) + 1]);
+    ++tokens;
   });
+}
+
+Result<Perplexity> score(Runtime& runtime, std::span<const int32_t> ids, int context,
+                         bool progress) {
+  const size_t length = static_cast<size_t>(context);
+  Perplexity result;
+  result.chunks = ids.size() / length;
+  if (result.chunks == 0) {
+    return invalid_argument("eval", "the text has ", ids.size(), " tokens; one chunk takes ",
+                            context);
+  }
+  double sum = 0;
+  ProgressBar bar("scoring", progress);
+  for (size_t i = 0; i < result.chunks; ++i) {
+    MKM_RETURN_IF_ERROR(
+        score_chunk(runtime, ids.subspan(i * length, length), sum, result.tokens_scored));
+    bar.update(static_cast<int>(i) + 1, static_cast<int>(result.chunks));
+  }
+  result.value = std::exp(sum / result.tokens_scored);
+  return result;
 }
 
 Result<std::vector<int32_t>> read_ids(const std::string& path) {
@@ -79,6 +91,12 @@ Result<Runtime> load_for_eval(const EvalOptions& options) {
   return load_runtime(options.config, runtime);
 }
 
+Result<Perplexity> measure_perplexity(const EvalOptions& options, std::span<const int32_t> ids,
+                                      int context) {
+  MKM_ASSIGN_OR_RETURN(Runtime runtime, load_for_eval(options));
+  return score(runtime, ids, context, options.progress);
+}
+
 Status eval_perplexity(const EvalOptions& options, const std::string& text_path, int context,
                        std::ostream& out) {
   MKM_ASSIGN_OR_RETURN(const std::string text, read_file(text_path, kMaxTextBytes));
@@ -86,30 +104,16 @@ Status eval_perplexity(const EvalOptions& options, const std::string& text_path,
   if (!runtime.loaded.tokenizer)
     return invalid_argument("eval", options.config.model.path, " has no tokenizer");
   MKM_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, runtime.loaded.tokenizer->encode(text, {}));
-  const size_t length = static_cast<size_t>(context);
-  const size_t chunks = ids.size() / length;
-  if (chunks == 0) {
-    return invalid_argument("eval", text_path, " has ", ids.size(), " tokens; one chunk takes ",
-                            context);
-  }
-  Score score;
-  ProgressBar bar("scoring", options.progress);
-  for (size_t i = 0; i < chunks; ++i) {
-    MKM_RETURN_IF_ERROR(score_chunk(runtime, std::span(ids).subspan(i * length, length), score));
-    bar.update(static_cast<int>(i) + 1, static_cast<int>(chunks));
-  }
+  MKM_ASSIGN_OR_RETURN(const Perplexity result, score(runtime, ids, context, options.progress));
   if (options.json) {
-    out << nlohmann::json{{"perplexity", score.perplexity()},
-                          {"tokens_scored", score.tokens},
-                          {"chunks", chunks},
-                          {"context", context},
-                          {"exact", options.exact},
-                          {"model", options.config.model.path}}
+    out << nlohmann::json{{"perplexity", result.value}, {"tokens_scored", result.tokens_scored},
+                          {"chunks", result.chunks},    {"context", context},
+                          {"exact", options.exact},     {"model", options.config.model.path}}
                .dump(2)
         << '\n';
   } else {
-    out << "perplexity " << score.perplexity() << " over " << score.tokens << " tokens in "
-        << chunks << " chunks of " << context << '\n';
+    out << "perplexity " << result.value << " over " << result.tokens_scored << " tokens in "
+        << result.chunks << " chunks of " << context << '\n';
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,9 @@
 // `mokume eval`: how right a model's answers are.
 #pragma once
 
+#include <cstdint>
 #include <ostream>
+#include <span>
 #include <string>
 
 #include "base/status.h"
@@ -20,6 +22,19 @@ struct EvalOptions {
 
 /// Loads the stages, drawing progress.
 Result<Runtime> load_for_eval(const EvalOptions& options);
+
+/// The largest text that is read.
+constexpr uint64_t kMaxTextBytes = 64u << 20;
+
+struct Perplexity {
+  double value = 0;
+  int tokens_scored = 0;
+  size_t chunks = 0;
+};
+
+/// As eval_perplexity(), of a text that is tokens already.
+Result<Perplexity> measure_perplexity(const EvalOptions& options, std::span<const int32_t> ids,
+                                      int context);
 
 /// Perplexity of a text in chunks of `context` tokens, each from an empty cache and without a BOS
 /// token. Scored are the tokens at positions context/2 + 1 ... context - 1, each predicted from all

@@ -2,12 +2,18 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/catch_signals.h"
+#include "cli/eval.h"
+#include "cli/files.h"
 #include "cli/progress.h"
+#include "cli/quantize_report.h"
+#include "device/cpu/cpu_device.h"
+#include "quantize/calibrator.h"
 #include "quantize/quantize.h"
 
 namespace mokume {
@@ -22,6 +28,39 @@ Result<WeightFormat> parse_format(const std::string& name) {
 
 int thread_count(int asked) {
   return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+Status check_command(const QuantizeCommand& command) {
+  if (!command.calibrate.empty() && command.format != "nvfp4")
+    return invalid_argument("cli", "--calibrate is for --format nvfp4");
+  if (!command.text.empty() && command.report.empty())
+    return invalid_argument("cli", "--text is what --report measures on; give --report DIR");
+  return absl::OkStatus();
+}
+
+/// A calibrator and the device that it runs the model on.
+struct Calibration {
+  std::unique_ptr<Device> device;
+  Calibrator calibrator;
+  int tokens = 0;
+};
+
+Result<Calibration> calibrate(const QuantizeCommand& command, const LoadedModel& model,
+                              int threads) {
+  MKM_ASSIGN_OR_RETURN(const std::string text, read_file(command.calibrate, kMaxTextBytes));
+  if (!model.tokenizer)
+    return invalid_argument("cli", command.input, " has no tokenizer, which --calibrate needs");
+  MKM_ASSIGN_OR_RETURN(std::vector<int32_t> ids, model.tokenizer->encode(text, {}));
+  const auto most = static_cast<size_t>(command.calibration_tokens);
+  if (ids.size() > most) ids.resize(most);
+  CpuDeviceOptions cpu;
+  cpu.threads = threads;
+  MKM_ASSIGN_OR_RETURN(std::unique_ptr<Device> device, make_cpu_device(cpu));
+  CalibrationOptions options;
+  options.threads = threads;
+  MKM_ASSIGN_OR_RETURN(Calibrator calibrator,
+                       Calibrator::create(model.model, *device, ids, options));
+  return Calibration{std::move(device), std::move(calibrator), static_cast<int>(ids.size())};
 }
 
 void report(const QuantizeCommand& command, const QuantizeSummary& summary, double seconds,
@@ -49,6 +88,7 @@ void report(const QuantizeCommand& command, const QuantizeSummary& summary, doub
 }  // namespace
 
 Status run_quantize(const QuantizeCommand& command, std::ostream& out) {
+  MKM_RETURN_IF_ERROR(check_command(command));
   QuantizeOptions options;
   options.input = command.input;
   options.output = command.output;
@@ -56,6 +96,11 @@ Status run_quantize(const QuantizeCommand& command, std::ostream& out) {
   options.threads = thread_count(command.threads);
   MKM_ASSIGN_OR_RETURN(const LoadedModel model, load_model(command.input));
   const CatchSignals signals;
+  std::optional<Calibration> calibration;
+  if (!command.calibrate.empty()) {
+    MKM_ASSIGN_OR_RETURN(calibration, calibrate(command, model, options.threads));
+    options.encoder = [&](const EncodeJob& job) { return calibration->calibrator.encode(job); };
+  }
   options.cancelled = CatchSignals::asked_to_stop;
   ProgressBar bar("quantizing", command.progress);
   options.progress = [&](uint64_t done, uint64_t total) {
@@ -70,7 +115,9 @@ Status run_quantize(const QuantizeCommand& command, std::ostream& out) {
     log().warn("{} has no tokenizer: the model takes and gives token ids only", command.output);
   }
   report(command, summary, took.count(), out);
-  return absl::OkStatus();
+  if (command.report.empty()) return absl::OkStatus();
+  return write_quantize_report(
+      {command, summary, model, options.threads, calibration ? calibration->tokens : 0});
 }
 
 }  // namespace mokume

@@ -10,8 +10,13 @@ namespace mokume {
 
 struct QuantizeCommand {
   std::string input, output;
-  std::string format;  ///< as users write it
-  int threads = 0;     ///< 0: all cores
+  std::string format;              ///< as users write it
+  std::string calibrate;           ///< a text for calibration; empty: none
+  int calibration_tokens = 32768;  ///< at most so many of that text
+  std::string report;              ///< the folder of a report; empty: none
+  std::string text;                ///< for the report's perplexities; empty: none
+  int context = 512;               ///< tokens of a chunk of that text
+  int threads = 0;                 ///< 0: all cores
   bool json = false;
   bool progress = false;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/status.h"
@@ -19,6 +20,11 @@ struct DeviceInfo {
   std::string description;    ///< "2 threads, avx512-vnni"
   uint64_t memory_bytes = 0;  ///< that stages may use
 };
+
+/// Sees what goes into a stage's linear layers: called on the stage's own thread, in every step,
+/// before `linears` are multiplied with their common input `x` [tokens, K].
+using LinearObserver = std::function<void(std::span<const Linear* const> linears,
+                                          std::span<const float> x, int tokens)>;
 
 /// What a stage is made of. Weights are read through the views of `model`, which the stage keeps
 /// alive.
@@ -36,7 +42,8 @@ struct StageOptions {
   int max_tokens = 0;      ///< most tokens of one step
   int max_logit_rows = 0;  ///< most rows of logits of one step
   std::function<void(int layers_done, int layers)>
-      progress;  ///< while weights are loaded; may be empty
+      progress;            ///< while weights are loaded; may be empty
+  LinearObserver observe;  ///< for calibration and tests; may be empty
 };
 
 /// Thread-safe; outlives every stage it made.

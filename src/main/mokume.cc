@@ -104,6 +104,17 @@ void add_quantize(CLI::App& app, Commands& c) {
       ->add_option("--format", c.quantize.format,
                    "fp16, bf16, nvfp4; int8 (directories), q8_0 (GGUF)")
       ->required();
+  command->add_option("--calibrate", c.quantize.calibrate,
+                      "UTF-8 text: nvfp4 with the least error under its activations");
+  command
+      ->add_option("--calibration-tokens", c.quantize.calibration_tokens,
+                   "At most so many tokens of that text")
+      ->check(CLI::Range(1, 1 << 22));
+  command->add_option("--report", c.quantize.report,
+                      "Folder for report.json and report.html: sizes, errors, perplexities");
+  command->add_option("--text", c.quantize.text, "UTF-8 text for the report's perplexities");
+  command->add_option("--context", c.quantize.context, "Tokens of a chunk of that text")
+      ->check(CLI::Range(4, 1 << 20));
   command->add_option("--threads", c.quantize.threads, "CPU threads (0: all cores)")
       ->check(CLI::Range(0, 1024));
   command->add_flag("--json", c.json, "One JSON object");

@@ -14,7 +14,7 @@ ARROWS = {
     "kvcache": ["base"],
     "weights": ["tensor"],
     "model": ["weights", "tokenizer"],
-    "quantize": ["model"],
+    "quantize": ["device", "kernels"],
     "placement": ["model", "config"],
     "device": ["model"],
     "device/cpu": ["device", "kernels"],

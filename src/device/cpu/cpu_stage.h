@@ -75,6 +75,7 @@ class CpuStage : public Stage {
   };
   void run_product(const Product& product, int panel_begin, int panel_end, const float* x,
                    int tokens) const;
+  void observe(std::initializer_list<Product> products, const float* x, int tokens) const;
   /// Products of the same input [tokens, columns], as one piece of work for the threads.
   void multiply(std::initializer_list<Product> products, const float* x, int tokens);
   kernels::KvPages kv_pages(int layer, const Attention& spec) const;

@@ -211,8 +211,16 @@ void CpuStage::run_product(const Product& product, int panel_begin, int panel_en
   }
 }
 
+void CpuStage::observe(std::initializer_list<Product> products, const float* x, int tokens) const {
+  std::vector<const Linear*> linears;
+  for (const Product& p : products) linears.push_back(p.linear->source);
+  const auto columns = static_cast<size_t>(products.begin()->linear->matrix.columns);
+  options_.observe(linears, {x, static_cast<size_t>(tokens) * columns}, tokens);
+}
+
 void CpuStage::multiply(std::initializer_list<Product> products, const float* x, int tokens) {
   const int columns = products.begin()->linear->matrix.columns;
+  if (options_.observe) observe(products, x, tokens);
   const auto quantizes = [&](const Product& p) { return takes_int8(*p.linear); };
   const bool twice = std::any_of(products.begin(), products.end(),
                                  [&](const Product& p) { return p.twice && quantizes(p); });

@@ -39,6 +39,7 @@ class Packer {
     const bool still_read = linear.weight.data == model_.spec.embedding.data;
     const WeightSource* source = still_read ? nullptr : model_.weights.get();
     MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_, source));
+    target.source = &linear;
     next_ += packed_bytes(linear.weight);
     return absl::OkStatus();
   }

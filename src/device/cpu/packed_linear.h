@@ -10,7 +10,8 @@ namespace mokume {
 
 struct PackedLinear {
   kernels::PackedMatrix matrix;
-  const float* bias = nullptr;  ///< in the checkpoint's mapping; null: none
+  const float* bias = nullptr;     ///< in the checkpoint's mapping; null: none
+  const Linear* source = nullptr;  ///< of the model that the stage holds
 };
 
 /// Bytes that packing takes, a multiple of 64.

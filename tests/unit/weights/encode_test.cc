@@ -110,7 +110,7 @@ TEST(Encode, ErrorsOnGaussianWeights) {
   }
   EXPECT_LT(int8, 0.009);
   EXPECT_LT(relative_error(row, through_q8_0(row)), 0.0055);
-  EXPECT_LT(relative_error(row, through_nvfp4(row)), 0.083);
+  EXPECT_LT(relative_error(row, through_nvfp4(row)), 0.085);
 }
 
 TEST(Encode, Int8IsExactOnItsOwnGrid) {
