@@ -230,7 +230,7 @@ void write_sizes(std::ostream& out, const ModelReport& r) {
                     " bits a parameter"));
   std::string against;
   for (const Yardstick& other : kYardsticks) {
-    const double change = -100 * saved(r, other.bits);
+    const double change = 0.0 - 100 * saved(r, other.bits);  // no "-0.0"
     against += str_cat(against.empty() ? "" : ", ", other.name, change > 0 ? " +" : " ",
                        fixed(change, 1), "%");
   }

@@ -29,13 +29,27 @@ RandomTable<T> make_table(Value value, Meaning meaning) {
   return table;
 }
 
+template <typename Quantile>
+std::vector<double> quantiles_of(Quantile quantile) {
+  std::vector<double> quantiles(kTableSize);
+  for (int i = 0; i < kTableSize; ++i) {
+    quantiles[static_cast<size_t>(i)] = quantile(probability(i));
+  }
+  return quantiles;
+}
+
+// Each is made once: a bisection an entry takes a while.
 const std::vector<double>& normal_quantiles() {
-  static const std::vector<double> quantiles = [] {
-    std::vector<double> made(kTableSize);
-    for (int i = 0; i < kTableSize; ++i)
-      made[static_cast<size_t>(i)] = normal_quantile(probability(i));
-    return made;
-  }();
+  static const std::vector<double> quantiles = quantiles_of(normal_quantile);
+  return quantiles;
+}
+const std::vector<double>& largest_of_group() {
+  static const auto quantiles = quantiles_of([](double p) { return largest_quantile(kGroup, p); });
+  return quantiles;
+}
+const std::vector<double>& largest_of_q8_group() {
+  static const auto quantiles =
+      quantiles_of([](double p) { return largest_quantile(kQ8Group, p); });
   return quantiles;
 }
 
@@ -96,18 +110,16 @@ RandomTable<uint8_t> e2m1_table() {
 }
 
 RandomTable<uint8_t> e4m3_scale_table() {
-  const double unit = kLargestE4m3 / largest_quantile(kGroup, probability(kTableSize - 1));
+  const double unit = kLargestE4m3 / largest_of_group().back();
   return make_table<uint8_t>(
-      [&](int i) {
-        return float_to_e4m3(static_cast<float>(unit * largest_quantile(kGroup, probability(i))));
-      },
+      [&](int i) { return float_to_e4m3(static_cast<float>(unit * largest_of_group()[i])); },
       [](uint8_t bits) { return e4m3_to_float(bits); });
 }
 
 RandomTable<uint16_t> q8_0_scale_table(double sigma) {
   return make_table<uint16_t>(
       [&](int i) {
-        const double largest = largest_quantile(kQ8Group, probability(i));
+        const double largest = largest_of_q8_group()[i];
         return float_to_half(static_cast<float>(sigma * largest / kLargestInt8));
       },
       [](uint16_t bits) { return half_to_float(bits); });

@@ -28,7 +28,8 @@ RandomTable<uint8_t> int8_table(double largest);
 RandomTable<uint8_t> e2m1_table();
 /// E4M3 scales of groups of 16, the largest 448; mean square of the scales.
 RandomTable<uint8_t> e4m3_scale_table();
-/// F16 scales of groups of 32 int8_table(expected_largest(32)) values: largest magnitude / 127.
+/// F16 scales of groups of 32 values in [-127, 127] whose largest is 127, for a deviation of about
+/// `sigma`.
 RandomTable<uint16_t> q8_0_scale_table(double sigma);
 
 /// The value below which the largest of `count` standard normal magnitudes lies with probability

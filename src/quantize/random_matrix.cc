@@ -1,6 +1,7 @@
 #include "quantize/random_matrix.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -102,13 +103,22 @@ class Maker {
 
   Status write_int8() {
     const int columns = static_cast<int>(columns_);
-    MKM_RETURN_IF_ERROR(
-        write_flat(names_.values, int8_table(typical_largest(columns)), rows_ * columns_));
-    // A row's scale is its largest magnitude over 127.
+    const RandomTable<uint8_t> values = int8_table(typical_largest(columns));
+    MKM_RETURN_IF_ERROR(write_flat(names_.values, values, rows_ * columns_));
+    // A row's scale goes with its largest magnitude.
+    constexpr int kLargest = 1024;
+    std::array<double, kLargest> largest{};
+    double mean_square = 0;
+    for (int i = 0; i < kLargest; ++i) {
+      const double x = largest_quantile(columns, (i + 0.5) / kLargest);
+      largest[static_cast<size_t>(i)] = x;
+      mean_square += x * x / kLargest;
+    }
+    const double unit = sigma_ / std::sqrt(values.mean_square * mean_square);
     const RandomWords random(options_.seed, names_.scales);
     std::vector<float> scales(rows_);
     for (size_t i = 0; i < scales.size(); ++i) {
-      scales[i] = static_cast<float>(sigma_ * largest_quantile(columns, random.uniform(i)) / 127);
+      scales[i] = static_cast<float>(unit * largest[random[i] % kLargest]);
     }
     return write_floats(names_.scales, scales);
   }
@@ -145,7 +155,8 @@ class Maker {
   /// {f16 d; i8 q[32]}
   Status write_q8_0_blocks() {
     const RandomTable<uint8_t> values = int8_table(typical_largest(kQ8Group));
-    const RandomTable<uint16_t> scales = q8_0_scale_table(sigma_);
+    const double unit = std::sqrt(values.mean_square * q8_0_scale_table(1).mean_square);
+    const RandomTable<uint16_t> scales = q8_0_scale_table(sigma_ / unit);
     const RandomWords random(options_.seed, names_.values);
     constexpr uint64_t kWords = 9;
     return write_items(names_.values, rows_ * columns_ / kQ8Group, 2 + kQ8Group,
