@@ -14,9 +14,9 @@ namespace {
 constexpr int kLanes = 64;   // rows that are worked on side by side, one a lane
 constexpr int kGroup = 16;   // columns that share a scale
 constexpr int kBlock = 128;  // columns that take over the errors before them at a time
-// E4M3 codes from that of max / 6 on; five above take the largest element to 4. Scales that clip
-// the largest element cost less by the measure here, and more in perplexity.
-constexpr int kCodesAbove = 5;
+// E4M3 codes around that of max / 6: two below clip the largest element a little, five above take
+// it to 4.
+constexpr int kCodesBelow = 2, kCodesAbove = 5;
 
 using Lanes = float[kLanes];
 
@@ -114,7 +114,7 @@ class RowBlock {
       best[r] = 1;
     }
     Rounded rounded;
-    for (int offset = 0; offset <= kCodesAbove; ++offset) {
+    for (int offset = -kCodesBelow; offset <= kCodesAbove; ++offset) {
       uint8_t codes[kLanes];
       for (int r = 0; r < kLanes; ++r) {
         codes[r] = static_cast<uint8_t>(std::clamp(usual[r] + offset, 1, 126));

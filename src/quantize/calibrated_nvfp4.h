@@ -16,7 +16,7 @@ namespace mokume {
 using ReadRow = std::function<Status(int64_t row, std::span<float> out)>;
 
 /// Columns are rounded in their order, each with the errors of those before it fed forward; a
-/// group's scale is the one, of those from max / 6 to max / 4, with which its own 16 columns cost
+/// group's scale is the one, of those near max / 6 and max / 4, with which its own 16 columns cost
 /// least. Finite weights are the reader's part; K is a multiple of 16.
 Result<EncodedMatrix> calibrated_nvfp4(int64_t rows, const ReadRow& read, const Feedback& feedback,
                                        int threads);
