@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -79,7 +80,7 @@ TEST_F(SafetensorsWriterTest, WritesWhatTheReaderReads) {
       const TensorView& view = header->tensors.at(kAll[i].name).view;
       const auto wanted = pattern(safetensors_bytes(kAll[i]).value(), static_cast<int>(i));
       ASSERT_EQ(view.bytes, wanted.size()) << kAll[i].name;
-      EXPECT_EQ(std::memcmp(view.data, wanted.data(), wanted.size()), 0) << kAll[i].name;
+      EXPECT_TRUE(std::ranges::equal(std::span(view.data, view.bytes), wanted)) << kAll[i].name;
     }
   }
 }
