@@ -52,7 +52,8 @@ TEST(HfTokenizerWriter, SmolLm2ComesBackWhole) {
   EXPECT_EQ(back.unknown, spec.unknown);
   EXPECT_EQ(back.end_of_generation, Ids{2});
   const auto tokenizer = Tokenizer::create(back).value();
-  for (const auto& item : nlohmann::json::parse(read_data("smollm2.expected.json"))["items"]) {
+  const auto expected = nlohmann::json::parse(read_data("smollm2.expected.json"));
+  for (const auto& item : expected["items"]) {
     EXPECT_EQ(tokenizer->encode(item["text"].get<std::string>(), {.parse_special = true}).value(),
               item["ids"].get<Ids>());
   }
