@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "device/cpu/cpu_stage.h"
-#include "device/cpu/cpu_worker.h"
 #include "device/cpu/memory.h"
+#include "device/worker.h"
 
 namespace mokume {
 namespace {
@@ -38,7 +38,7 @@ Result<const kernels::CpuKernels*> find_kernels(const std::string& isa) {
 class CpuDevice : public Device {
  public:
   CpuDevice(const CpuDeviceOptions& options, int threads, const kernels::CpuKernels& kernels)
-      : kernels_(kernels), pool_(threads, options.cores), worker_(pool_) {
+      : kernels_(kernels), pool_(threads, options.cores), worker_([this] { pool_.pin_caller(); }) {
     info_.name = options.name;
     info_.kind = "cpu";
     info_.description =
@@ -58,7 +58,7 @@ class CpuDevice : public Device {
   const kernels::CpuKernels& kernels_;
   DeviceInfo info_;
   ThreadPool pool_;
-  CpuWorker worker_;
+  DeviceWorker worker_;
 };
 
 }  // namespace

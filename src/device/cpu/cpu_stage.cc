@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/checked.h"
-#include "device/cpu/cpu_worker.h"
+#include "device/worker.h"
 #include "model/memory.h"
 
 namespace mokume {
@@ -114,7 +114,7 @@ Status check_memory(const StageOptions& options, const StageWidths& widths) {
 }  // namespace
 
 CpuStage::CpuStage(const StageOptions& options, const kernels::CpuKernels& kernels,
-                   ThreadPool& pool, CpuWorker& worker)
+                   ThreadPool& pool, DeviceWorker& worker)
     : options_(options),
       kernels_(kernels),
       pool_(pool),
@@ -127,7 +127,7 @@ CpuStage::~CpuStage() {
 
 Result<std::unique_ptr<Stage>> CpuStage::create(const StageOptions& options,
                                                 const kernels::CpuKernels& kernels,
-                                                ThreadPool& pool, CpuWorker& worker) {
+                                                ThreadPool& pool, DeviceWorker& worker) {
   MKM_RETURN_IF_ERROR(check_options(options));
   MKM_RETURN_IF_ERROR(check_memory(options, widths_of(options)));
   std::unique_ptr<CpuStage> stage(new CpuStage(options, kernels, pool, worker));

@@ -14,7 +14,7 @@
 
 namespace mokume {
 
-class CpuWorker;
+class DeviceWorker;
 
 /// One stretch of attention: tokens [token_begin, token_end) of a sequence's slice, for one head of
 /// the keys.
@@ -29,7 +29,7 @@ class CpuStage : public Stage {
   /// Called on the worker's thread. `pool` and `worker` outlive the stage.
   static Result<std::unique_ptr<Stage>> create(const StageOptions& options,
                                                const kernels::CpuKernels& kernels, ThreadPool& pool,
-                                               CpuWorker& worker);
+                                               DeviceWorker& worker);
   ~CpuStage() override;
 
   void enqueue(const StageStep& step, std::function<void(Status)> done) override;
@@ -41,12 +41,11 @@ class CpuStage : public Stage {
 
  private:
   CpuStage(const StageOptions& options, const kernels::CpuKernels& kernels, ThreadPool& pool,
-           CpuWorker& worker);
+           DeviceWorker& worker);
   Status load();
 
   // One step, in the order in which they run.
   Status run_step(const StageStep& step);
-  Status check(const StageStep& step) const;
   void prepare(const StageStep& step);
   void reset_states(const StageStep& step);
   void run_layer(const StageStep& step, int layer, float* hidden);
@@ -86,7 +85,7 @@ class CpuStage : public Stage {
   const StageOptions options_;
   const kernels::CpuKernels& kernels_;
   ThreadPool& pool_;
-  CpuWorker& worker_;
+  DeviceWorker& worker_;
   StageWidths widths_;
   StageWeights weights_;
   Workspace space_;

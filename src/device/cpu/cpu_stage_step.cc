@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "device/check_step.h"
 #include "device/cpu/cpu_stage.h"
 #include "device/cpu/rows.h"
 
@@ -27,7 +28,7 @@ void fill_cos_sin(const Rope& rope, int position, float* out) {
 }  // namespace
 
 Status CpuStage::run_step(const StageStep& step) {
-  MKM_RETURN_IF_ERROR(check(step));
+  MKM_RETURN_IF_ERROR(check_step("cpu", step, options_));
   prepare(step);
   float* hidden = options_.has_head ? space_.hidden : step.hidden_out;
   const int tokens = static_cast<int>(step.token_ids.size());
@@ -44,49 +45,6 @@ Status CpuStage::run_step(const StageStep& step) {
   }
   for (size_t i = 0; i < weights_.layers.size(); ++i) run_layer(step, static_cast<int>(i), hidden);
   if (options_.has_head && !step.logit_rows.empty()) run_head(step, hidden);
-  return absl::OkStatus();
-}
-
-// The engine promises all of this; a broken promise must not become a stray write.
-Status CpuStage::check(const StageStep& step) const {
-  const int tokens = static_cast<int>(step.token_ids.size());
-  if (tokens == 0 || tokens > options_.max_tokens) {
-    return invalid_argument("cpu", "a step of ", tokens, " tokens; 1..", options_.max_tokens,
-                            " fit");
-  }
-  if (static_cast<int>(step.logit_rows.size()) > options_.max_logit_rows) {
-    return invalid_argument("cpu", "a step with ", step.logit_rows.size(), " rows of logits; ",
-                            options_.max_logit_rows, " fit");
-  }
-  int next = 0;
-  const bool has_states = state_bytes() > 0;
-  for (const SequenceSlice& slice : step.sequences) {
-    const int64_t end = int64_t{slice.first_position} + slice.token_count;
-    const bool pages_fit = end <= static_cast<int64_t>(slice.pages.size()) * options_.page_tokens &&
-                           std::all_of(slice.pages.begin(), slice.pages.end(), [&](int page) {
-                             return page >= 0 && page < options_.kv_pages;
-                           });
-    if (slice.first_token != next || slice.token_count <= 0 || slice.first_position < 0 ||
-        !pages_fit) {
-      return invalid_argument("cpu", "a sequence's slice at token ", slice.first_token,
-                              " does not fit its pages");
-    }
-    if (has_states && (slice.state_slot < 0 || slice.state_slot >= options_.state_slots)) {
-      return invalid_argument("cpu", "a sequence has its states in slot ", slice.state_slot,
-                              "; there are ", options_.state_slots);
-    }
-    next += slice.token_count;
-  }
-  if (next != tokens)
-    return invalid_argument("cpu", "slices cover ", next, " of ", tokens, " tokens");
-  const auto bad_row = [&](int row) { return row < 0 || row >= tokens; };
-  if (std::any_of(step.logit_rows.begin(), step.logit_rows.end(), bad_row)) {
-    return invalid_argument("cpu", "logits wanted of a token that is not in the step");
-  }
-  const auto bad_id = [&](int id) { return id < 0 || id >= options_.model->spec.vocab_size; };
-  if (weights_.embedding && std::any_of(step.token_ids.begin(), step.token_ids.end(), bad_id)) {
-    return invalid_argument("cpu", "a token id is outside the vocabulary");
-  }
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "device/held_format.h"
 #include "model/convert.h"
 #include "model/layer_tensors.h"
 #include "model/linear.h"
@@ -104,24 +105,6 @@ Linears prepare_mixer(const DeltaNet& spec, StageWeights& stage, LayerWeights& l
           {&spec.o, &weights.o}};
 }
 
-/// What a weight is held in that was to be held in `format`. The libraries that write NVFP4 into
-/// directories give its values as BF16, and what is computed elsewhere with them is what exact
-/// answers are compared with; GGUF's NVFP4 has values of its own. The fast path multiplies what is
-/// stored.
-WeightFormat held_format(const StageOptions& options, const Linear& linear, WeightFormat format) {
-  const bool rounded = options.exact && format == WeightFormat::kKeep;
-  return rounded && linear.weight.dtype == DType::kE2M1 ? WeightFormat::kBF16 : format;
-}
-
-WeightFormat layer_format(const StageOptions& options, const LayerSpec& layer,
-                          const Linear& linear) {
-  return held_format(options, linear, layer_format(layer, linear, options.weights));
-}
-
-WeightFormat head_format(const StageOptions& options) {
-  return held_format(options, options.model->spec.head, WeightFormat::kKeep);
-}
-
 Status load_layer(const StageOptions& options, const LayerSpec& spec, Packer& packer,
                   StageWeights& stage, LayerWeights& layer) {
   layer.mixer_norm = norm_weights(spec.mixer_norm);
@@ -134,7 +117,7 @@ Status load_layer(const StageOptions& options, const LayerSpec& spec, Packer& pa
       linears.end(),
       {{&ffn.gate, &layer.ffn.gate}, {&ffn.up, &layer.ffn.up}, {&ffn.down, &layer.ffn.down}});
   for (const auto& [linear, packed] : linears) {
-    MKM_RETURN_IF_ERROR(packer.pack(*linear, layer_format(options, spec, *linear), *packed));
+    MKM_RETURN_IF_ERROR(packer.pack(*linear, held_format(options, spec, *linear), *packed));
   }
   return absl::OkStatus();
 }
@@ -145,9 +128,9 @@ void for_linears(const StageOptions& options, const Use& use) {
   for (int i = options.first_layer; i < options.last_layer; ++i) {
     const LayerSpec& layer = options.model->spec.layers[i];
     for (const Linear* linear : layer_linears(layer))
-      use(*linear, layer_format(options, layer, *linear));
+      use(*linear, held_format(options, layer, *linear));
   }
-  if (options.has_head) use(options.model->spec.head, head_format(options));
+  if (options.has_head) use(options.model->spec.head, held_head_format(options));
 }
 
 }  // namespace
@@ -183,7 +166,7 @@ Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool)
   if (options.has_embedding) weights.embedding = &spec.embedding;
   if (options.has_head) {
     weights.final_norm = norm_weights(spec.final_norm);
-    MKM_RETURN_IF_ERROR(packer.pack(spec.head, head_format(options), weights.head));
+    MKM_RETURN_IF_ERROR(packer.pack(spec.head, held_head_format(options), weights.head));
   }
   return weights;
 }

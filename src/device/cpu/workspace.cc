@@ -3,26 +3,10 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "device/carver.h"
 
 namespace mokume {
 namespace {
-
-// Hands out aligned pieces of one block; with no block it only counts.
-class Carver {
- public:
-  explicit Carver(uint8_t* base) : base_(base) {}
-  template <typename T>
-  T* take(uint64_t count) {
-    T* piece = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
-    used_ += static_cast<uint64_t>(round_up(static_cast<int64_t>(count * sizeof(T)), 64));
-    return piece;
-  }
-  uint64_t used() const { return used_; }
-
- private:
-  uint8_t* base_;
-  uint64_t used_ = 0;
-};
 
 kernels::QuantizedRows take_quantized(Carver& carver, uint64_t columns) {
   const uint64_t groups = columns / kernels::kGroup;

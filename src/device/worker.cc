@@ -1,8 +1,6 @@
-#include "device/cpu/cpu_worker.h"
+#include "device/worker.h"
 
 #include <future>
-
-#include "device/cpu/thread_pool.h"
 
 namespace mokume {
 namespace {
@@ -12,19 +10,19 @@ constexpr size_t kMaxQueued = 1024;
 
 }  // namespace
 
-CpuWorker::CpuWorker(ThreadPool& pool) : queue_(kMaxQueued) {
-  thread_ = std::thread([this, &pool] {
-    pool.pin_caller();
+DeviceWorker::DeviceWorker(std::function<void()> begin) : queue_(kMaxQueued) {
+  thread_ = std::thread([this, begin = std::move(begin)] {
+    if (begin) begin();
     while (auto task = queue_.pop()) (*task)();
   });
 }
 
-CpuWorker::~CpuWorker() {
+DeviceWorker::~DeviceWorker() {
   queue_.close();
   thread_.join();
 }
 
-void CpuWorker::run(const std::function<void()>& task) {
+void DeviceWorker::run(const std::function<void()>& task) {
   std::promise<void> done;
   while (!submit([&] {
     task();

@@ -1,4 +1,4 @@
-// The thread that runs a CPU device's steps, one after another.
+// The thread that runs a device's steps, one after another.
 #pragma once
 
 #include <functional>
@@ -8,13 +8,11 @@
 
 namespace mokume {
 
-class ThreadPool;
-
-class CpuWorker {
+class DeviceWorker {
  public:
-  /// The thread becomes thread 0 of `pool`, which outlives it.
-  explicit CpuWorker(ThreadPool& pool);
-  ~CpuWorker();  ///< runs what is queued first
+  /// The thread calls `begin`, where there is one, before anything else.
+  explicit DeviceWorker(std::function<void()> begin = {});
+  ~DeviceWorker();  ///< runs what is queued first
 
   /// False when the queue is full.
   bool submit(std::function<void()> task) { return queue_.try_push(std::move(task)); }
