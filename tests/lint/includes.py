@@ -48,7 +48,9 @@ LIBRARIES = {
 }
 # Folders of C and POSIX headers.
 SYSTEM = {"sys", "linux", "asm", "arpa", "net", "netinet", "bits"}
-SOURCES = (".h", ".cc", ".inc")
+SOURCES = (".h", ".cc", ".inc", ".cu", ".cuh")
+# What begins the name of a header of the CUDA toolkit.
+CUDA_HEADERS = ("cuda", "cublas", "driver_types.h", "vector_types.h", "nv")
 
 
 def reach(room: str) -> set[str]:
@@ -115,6 +117,20 @@ def kernels(tree: Tree) -> Iterator[str]:
                 yield f"{path}:{line}: kernels may include no library: {header}"
             if not angled and not header.startswith("kernels/"):
                 yield f"{path}:{line}: kernels may include only kernels/..., not {header}"
+
+
+def cuda(tree: Tree) -> Iterator[str]:
+    """The toolkit's headers stay where only nvcc and the CUDA device see them, so that everything else builds on a
+    machine without it; the executor knows none of the kernels that run on it."""
+    for path in tree.files("src", "kernels", "include", "tests", "bench", suffixes=SOURCES):
+        for line, header, angled in tree.includes(path):
+            hidden = path == "kernels/cuda/portable_gpu.cuh" or path.startswith("src/device/cuda/")
+            if angled and header.startswith(CUDA_HEADERS) and not hidden:
+                yield f"{path}:{line}: {header} of the CUDA toolkit belongs to portable_gpu.cuh and src/device/cuda"
+            if path.startswith("kernels/simt/") and header.startswith(("kernels/cuda/", "kernels/cpu/")):
+                yield f"{path}:{line}: the executor may not include {header}"
+            if path.startswith("src/") and header.endswith((".cuh", ".cu")):
+                yield f"{path}:{line}: {header}: a room sees kernels through kernels/cuda/kernels.h"
 
 
 def cmake_links(tree: Tree) -> Iterator[str]:

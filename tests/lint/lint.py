@@ -23,7 +23,7 @@ MAX_LINES = 450
 
 def file_size(tree: Tree) -> Iterator[str]:
     """No source file over 450 lines."""
-    for path in tree.files("src", "kernels", "include", suffixes=(".h", ".cc", ".inc")):
+    for path in tree.files("src", "kernels", "include", suffixes=includes.SOURCES):
         lines = tree.text(path).count("\n")
         if lines > MAX_LINES:
             yield f"{path}: {lines} lines, at most {MAX_LINES}: split it"
@@ -31,7 +31,7 @@ def file_size(tree: Tree) -> Iterator[str]:
 
 def pragma_once(tree: Tree) -> Iterator[str]:
     """Every header starts with #pragma once, after its comment. An -inl.h is one body compiled several times."""
-    for path in tree.files(*CPP_FOLDERS, suffixes=(".h",)):
+    for path in tree.files(*CPP_FOLDERS, suffixes=(".h", ".cuh")):
         if path.endswith("-inl.h"):
             continue
         code = [line for line in tree.text(path).splitlines() if line.strip() and not line.startswith("//")]
@@ -45,7 +45,7 @@ def format(tree: Tree) -> Iterator[str]:
     if not program:
         yield "clang-format-14 is not installed"
         return
-    paths = list(tree.files(*CPP_FOLDERS, suffixes=(".h", ".cc", ".inc")))
+    paths = list(tree.files(*CPP_FOLDERS, suffixes=includes.SOURCES))
     command = [program, "--dry-run", "-Werror", "--style=file", *paths]
     result = subprocess.run(command, cwd=tree.root, capture_output=True, text=True) if paths else None
     if result and result.returncode != 0:
@@ -123,6 +123,7 @@ CHECKS = {
     "rooms": includes.rooms,
     "third_party": includes.third_party,
     "kernels": includes.kernels,
+    "cuda": includes.cuda,
     "cmake_links": includes.cmake_links,
     "file_size": file_size,
     "pragma_once": pragma_once,

@@ -1,0 +1,178 @@
+// The formats of matrix.h as kernels read them: 16 bytes of a row at a time.
+#pragma once
+
+#include "kernels/cuda/portable.cuh"
+
+namespace mokume::cuda::MKM_TARGET {
+
+/// Four int8 of a word as floats. 2^23 + n has n in its lowest byte.
+MKM_DEVICE void bytes_to_floats(uint32_t word, float* out) {
+  const uint32_t offset = word ^ 0x80808080u;  // int8 + 128
+#pragma unroll
+  for (uint32_t i = 0; i < 4; ++i) {
+    out[i] = bits_to_float(pick_bytes(offset, 0x4b000000u, 0x7640u + i)) - 8388736.0f;
+  }
+}
+
+/// The nibbles of a word as floats: byte b's low one at out[b], its high one at out[b + 16], less
+/// `zero`. 1024 + n as a half has n in its lowest bits.
+MKM_DEVICE void nibbles_to_floats(uint32_t word, float zero, float* out) {
+#pragma unroll
+  for (int b = 0; b < 2; ++b) {
+    const uint32_t magic = 0x64006400u;
+    half_pair(((word >> (8 * b)) & 0x000f000fu) | magic, out[b], out[b + 2]);
+    half_pair(((word >> (8 * b + 4)) & 0x000f000fu) | magic, out[b + 16], out[b + 18]);
+    out[b] -= 1024.0f + zero;
+    out[b + 2] -= 1024.0f + zero;
+    out[b + 16] -= 1024.0f + zero;
+    out[b + 18] -= 1024.0f + zero;
+  }
+}
+
+/// E2M1 likewise, times 2^-14: a half has the same two bits of exponent at its bottom.
+MKM_DEVICE void e2m1_to_floats(uint32_t word, float* out) {
+#pragma unroll
+  for (int b = 0; b < 2; ++b) {
+    const uint32_t low = word >> (8 * b), high = word >> (8 * b + 4);
+    half_pair(((low << 12) & 0x80008000u) | ((low << 9) & 0x0e000e00u), out[b], out[b + 2]);
+    half_pair(((high << 12) & 0x80008000u) | ((high << 9) & 0x0e000e00u), out[b + 16], out[b + 18]);
+  }
+}
+
+/// 16 bytes of a row and what they are scaled by.
+template <Format kFormat>
+struct Chunk {
+  static constexpr int kColumns = 128 / bits(kFormat);
+  static constexpr int kGroups = kFormat == Format::kNvfp4 ? 2 : 1;  ///< scales of a chunk
+  static constexpr int kGroupColumns = kColumns / kGroups;
+  static constexpr bool kRowScale = kFormat == Format::kInt8 || kFormat == Format::kF8;
+  static constexpr bool kGroupScale = scale_group(kFormat) != 0;
+  static constexpr bool kMinimum = has_minimums(kFormat);
+
+  Words4 data;
+  uint16_t scale;  // of a group; of NVFP4's two
+  uint16_t minimum;
+
+  /// Elements without their scales; NVFP4's are 2^-14 of them, made good for by scale_of().
+  MKM_DEVICE void levels(float (&out)[kColumns]) const {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const uint32_t word = data.w[i];
+      if constexpr (kFormat == Format::kF32) {
+        out[i] = bits_to_float(word);
+      } else if constexpr (kFormat == Format::kF16) {
+        half_pair(word, out[2 * i], out[2 * i + 1]);
+      } else if constexpr (kFormat == Format::kBF16) {
+        out[2 * i] = bits_to_float(word << 16);
+        out[2 * i + 1] = bits_to_float(word & 0xffff0000u);
+      } else if constexpr (kFormat == Format::kF8) {
+#pragma unroll
+        for (int b = 0; b < 4; ++b) {
+          out[4 * i + b] = to_float(Fp8{static_cast<uint8_t>(word >> (8 * b))});
+        }
+      } else if constexpr (kFormat == Format::kNvfp4) {
+        e2m1_to_floats(word, out + 4 * i);
+      } else if constexpr (bits(kFormat) == 4) {
+        nibbles_to_floats(word, kFormat == Format::kQ4 ? 8.0f : 0.0f, out + 4 * i);
+      } else {
+        bytes_to_floats(word, out + 4 * i);
+      }
+    }
+  }
+
+  /// Of group 0 or 1; `factor` is the matrix's.
+  MKM_DEVICE float scale_of(int group, float factor) const {
+    if constexpr (kFormat == Format::kNvfp4) {
+      const Fp8 e4m3 = {static_cast<uint8_t>(scale >> (8 * group))};
+      return to_float(e4m3) * factor * 16384.0f;
+    }
+    return kGroupScale ? half_bits_to_float(scale) : 1.0f;
+  }
+  MKM_DEVICE float minimum_of() const { return half_bits_to_float(minimum); }
+};
+
+/// A matrix's planes.
+template <Format kFormat>
+struct Rows {
+  Ptr<const uint8_t> data;
+  Ptr<const uint8_t> scales;
+  Ptr<const uint8_t> minimums;
+  int chunks;  // of a row
+  float factor;
+
+  MKM_DEVICE explicit Rows(const Matrix& matrix)
+      : data(global(static_cast<const uint8_t*>(matrix.data))),
+        scales(global(static_cast<const uint8_t*>(matrix.scales))),
+        minimums(global(static_cast<const uint8_t*>(matrix.minimums))),
+        chunks(matrix.columns / Chunk<kFormat>::kColumns),
+        factor(matrix.factor) {}
+
+  MKM_DEVICE Chunk<kFormat> load_chunk(int row, int chunk) const {
+    const ptrdiff_t at = static_cast<ptrdiff_t>(row) * chunks + chunk;
+    Chunk<kFormat> out;
+    out.data = load_once<Words4>(data + at * 16);
+    out.scale = out.minimum = 0;
+    if constexpr (kFormat == Format::kQ8) {
+      out.scale = load<uint16_t>(scales + at / 2 * 2);
+    } else if constexpr (Chunk<kFormat>::kGroupScale) {
+      out.scale = load<uint16_t>(scales + at * 2);
+    }
+    if constexpr (Chunk<kFormat>::kMinimum) out.minimum = load<uint16_t>(minimums + at * 2);
+    return out;
+  }
+
+  MKM_DEVICE float row_scale(int row) const {
+    if constexpr (Chunk<kFormat>::kRowScale) {
+      return load<float>(scales + static_cast<ptrdiff_t>(row) * 4);
+    }
+    return 1.0f;
+  }
+
+  /// The chunk's values, the row's scale included.
+  MKM_DEVICE void values(int row, int chunk, float (&out)[Chunk<kFormat>::kColumns]) const {
+    using C = Chunk<kFormat>;
+    const C raw = load_chunk(row, chunk);
+    raw.levels(out);
+    if constexpr (C::kGroupScale) {
+#pragma unroll
+      for (int i = 0; i < C::kColumns; ++i) out[i] *= raw.scale_of(i / C::kGroupColumns, factor);
+    }
+    if constexpr (C::kMinimum) {
+      const float minimum = raw.minimum_of();
+#pragma unroll
+      for (int i = 0; i < C::kColumns; ++i) out[i] += minimum;
+    }
+    if constexpr (C::kRowScale) {
+      const float scale = row_scale(row);
+#pragma unroll
+      for (int i = 0; i < C::kColumns; ++i) out[i] *= scale;
+    }
+  }
+};
+
+/// Calls body.template operator()<format>() for the format of a matrix.
+template <typename Body>
+int with_format(Format format, const Body& body) {
+  switch (format) {
+    case Format::kF32:
+      return body.template operator()<Format::kF32>();
+    case Format::kF16:
+      return body.template operator()<Format::kF16>();
+    case Format::kBF16:
+      return body.template operator()<Format::kBF16>();
+    case Format::kF8:
+      return body.template operator()<Format::kF8>();
+    case Format::kInt8:
+      return body.template operator()<Format::kInt8>();
+    case Format::kQ8:
+      return body.template operator()<Format::kQ8>();
+    case Format::kQ4:
+      return body.template operator()<Format::kQ4>();
+    case Format::kQ4Min:
+      return body.template operator()<Format::kQ4Min>();
+    default:
+      return body.template operator()<Format::kNvfp4>();
+  }
+}
+
+}  // namespace mokume::cuda::MKM_TARGET

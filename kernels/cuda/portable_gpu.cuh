@@ -1,0 +1,169 @@
+// portable.cuh's names under nvcc.
+#pragma once
+
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#define MKM_TARGET gpu
+#define MKM_KERNEL(threads) static __global__ void __launch_bounds__(threads)
+#define MKM_DEVICE __device__ __forceinline__
+#define MKM_SHARED(T, name, count) __shared__ T name[count]
+#define MKM_DYNAMIC_SHARED(name)                                      \
+  extern __shared__ __align__(16) unsigned char mkm_dynamic_shared[]; \
+  ::mokume::cuda::gpu::Ptr<uint8_t> name = mkm_dynamic_shared
+
+namespace mokume::cuda::gpu {
+
+template <typename T>
+using Ptr = T*;
+
+template <typename T>
+MKM_DEVICE Ptr<T> global(T* pointer) {
+  return pointer;
+}
+template <typename U, typename T>
+MKM_DEVICE Ptr<U> cast(T* pointer) {
+  return reinterpret_cast<U*>(pointer);
+}
+
+template <typename V, typename T>
+MKM_DEVICE V load(const T* pointer) {
+  return *reinterpret_cast<const V*>(pointer);
+}
+/// Of weights: 16 bytes that no one reads again soon.
+template <typename V, typename T>
+MKM_DEVICE V load_once(const T* pointer) {
+  static_assert(sizeof(V) == 16);
+  const uint4 raw = __ldcs(reinterpret_cast<const uint4*>(pointer));
+  V value;
+  __builtin_memcpy(&value, &raw, sizeof(V));
+  return value;
+}
+template <typename V, typename T>
+MKM_DEVICE void store(T* pointer, V value) {
+  *reinterpret_cast<V*>(pointer) = value;
+}
+
+MKM_DEVICE unsigned thread_x() { return threadIdx.x; }
+MKM_DEVICE unsigned block_threads() { return blockDim.x; }
+MKM_DEVICE unsigned block_x() { return blockIdx.x; }
+MKM_DEVICE unsigned block_y() { return blockIdx.y; }
+MKM_DEVICE unsigned block_z() { return blockIdx.z; }
+MKM_DEVICE unsigned grid_x() { return gridDim.x; }
+MKM_DEVICE unsigned grid_y() { return gridDim.y; }
+MKM_DEVICE unsigned grid_z() { return gridDim.z; }
+
+MKM_DEVICE void sync_block() { __syncthreads(); }
+MKM_DEVICE void sync_warp() { __syncwarp(); }
+template <typename T>
+MKM_DEVICE T shuffle(T value, int lane) {
+  return __shfl_sync(0xffffffffu, value, lane);
+}
+template <typename T>
+MKM_DEVICE T shuffle_xor(T value, int mask) {
+  return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+MKM_DEVICE unsigned ballot(bool predicate) { return __ballot_sync(0xffffffffu, predicate); }
+
+template <typename T>
+MKM_DEVICE T atomic_add(T* pointer, T value) {
+  return atomicAdd(pointer, value);
+}
+MKM_DEVICE void thread_fence() { __threadfence(); }
+
+MKM_DEVICE void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+MKM_DEVICE void allow_next() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+MKM_DEVICE float madd(float a, float b, float c) { return fmaf(a, b, c); }
+MKM_DEVICE float inverse_sqrt(float x) { return rsqrtf(x); }
+/// c + the sum of the products of four pairs of int8.
+MKM_DEVICE int dot4(uint32_t a, uint32_t b, int c) {
+  return __dp4a(static_cast<int>(a), static_cast<int>(b), c);
+}
+/// Of two pairs of halves.
+MKM_DEVICE uint32_t multiply_half(uint32_t a, uint32_t b) {
+  const __half2 product = __hmul2(*reinterpret_cast<__half2*>(&a), *reinterpret_cast<__half2*>(&b));
+  return *reinterpret_cast<const uint32_t*>(&product);
+}
+MKM_DEVICE float half_bits_to_float(uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
+MKM_DEVICE uint16_t float_to_half_bits(float x) { return __half_as_ushort(__float2half_rn(x)); }
+/// The two halves of a word, the lower first.
+MKM_DEVICE void half_pair(uint32_t bits, float& low, float& high) {
+  const float2 both = __half22float2(*reinterpret_cast<const __half2*>(&bits));
+  low = both.x;
+  high = both.y;
+}
+/// Byte i of the eight of (low, high) for each nibble i of `selector`.
+MKM_DEVICE uint32_t pick_bytes(uint32_t low, uint32_t high, uint32_t selector) {
+  return __byte_perm(low, high, selector);
+}
+MKM_DEVICE float bits_to_float(uint32_t bits) { return __uint_as_float(bits); }
+MKM_DEVICE uint32_t float_to_bits(float x) { return __float_as_uint(x); }
+
+template <typename T, typename U>
+MKM_DEVICE void copy16_async(T* shared, const U* from) {
+  const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+}
+MKM_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int kLeft>
+MKM_DEVICE void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+}
+
+/// d += a b of a [16][16] and b [16][8]; lane = 4 g + t holds of a the rows g and g + 8 (a[0],
+/// a[1]) at columns 2t, 2t + 1, then at columns + 8 (a[2], a[3]); of b the rows 2t, 2t + 1, then +
+/// 8, at column g; of d the rows g (d[0], d[1]) and g + 8 at columns 2t, 2t + 1. The lower half of
+/// a word is the lower index.
+MKM_DEVICE void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+MKM_DEVICE void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+/// As mma_f16 with int8: [16][32] and [32][8], four columns (rows of b) 4t.. in a word, then + 16.
+MKM_DEVICE void mma_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+inline constexpr size_t kStaticSharedLimit = 48 * 1024;
+
+template <typename Kernel, typename... Args>
+int launch(Stream stream, const char* /*name*/, Kernel kernel, Grid grid, unsigned threads,
+           size_t shared_bytes, const Args&... args) {
+  if (shared_bytes > kStaticSharedLimit) {
+    const cudaError_t status = cudaFuncSetAttribute(
+        kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+    if (status != cudaSuccess) return static_cast<int>(status);
+  }
+  cudaLaunchAttribute overlap;
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(grid.x, grid.y, grid.z);
+  config.blockDim = dim3(threads);
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = static_cast<cudaStream_t>(stream.handle);
+  config.attrs = &overlap;
+  config.numAttrs = stream.overlap ? 1 : 0;
+  return static_cast<int>(cudaLaunchKernelEx(&config, kernel, args...));
+}
+
+}  // namespace mokume::cuda::gpu

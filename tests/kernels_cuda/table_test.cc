@@ -1,0 +1,41 @@
+// Which kernels there are: one that is not written yet is null and told of here, so that no caller
+// takes it for done.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/kernels.h"
+
+namespace mokume::cuda {
+namespace {
+
+TEST(Table, TellsWhatIsMissing) {
+  const CudaKernels& k = simt_kernels();
+  EXPECT_STREQ(k.name, "simt");
+  std::vector<std::string> missing;
+  const auto look = [&](const char* name, bool there) {
+    if (!there) missing.emplace_back(name);
+  };
+  look("embed", k.embed);
+  look("rms_norm", k.rms_norm);
+  look("matvec", k.matvec);
+  look("gate_up", k.gate_up);
+  look("gemm", k.gemm);
+  look("dequantize", k.dequantize);
+  look("silu_mul", k.silu_mul);
+  look("rope_append", k.rope_append);
+  look("attention_decode", k.attention_decode);
+  look("attention_prefill", k.attention_prefill);
+  look("delta_net_decode", k.delta_net_decode);
+  look("delta_net_prefill", k.delta_net_prefill);
+  look("sample", k.sample);
+  EXPECT_THAT(missing, testing::ElementsAre("rms_norm", "matvec", "gate_up", "gemm", "dequantize",
+                                            "silu_mul", "rope_append", "attention_decode",
+                                            "attention_prefill", "delta_net_decode",
+                                            "delta_net_prefill", "sample"));
+}
+
+}  // namespace
+}  // namespace mokume::cuda
