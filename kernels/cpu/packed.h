@@ -154,6 +154,13 @@ struct PackedMatrix {
   const uint8_t* panel(int index) const {
     return data + static_cast<size_t>(index) * panel_bytes();
   }
+  /// The rows of panels [begin, end) as a matrix of their own.
+  PackedMatrix part(int begin, int end) const {
+    PackedMatrix rows_of = *this;
+    rows_of.data = panel(begin);
+    rows_of.rows = (end < panels() ? end * kPanelRows : rows) - begin * kPanelRows;
+    return rows_of;
+  }
 };
 
 /// The value at [row, column], for references and tests.

@@ -16,12 +16,14 @@ void widen(const Attention& a, StageWidths& widths) {
   const int q = a.heads * a.head_dim;
   widths.q = std::max(widths.q, a.output_gate ? 2 * q : q);
   widths.kv = std::max(widths.kv, a.kv_heads * a.head_dim);
+  widths.mixed = std::max(widths.mixed, q);
   if (a.output_gate) widths.ffn = std::max(widths.ffn, q);
 }
 
 void widen(const DeltaNet& net, StageWidths& widths) {
   widths.q = std::max(widths.q, net.channels());
   widths.kv = std::max(widths.kv, net.value_heads);
+  widths.mixed = std::max(widths.mixed, net.value_width());
   widths.ffn = std::max(widths.ffn, net.value_width());
 }
 
@@ -97,11 +99,12 @@ uint64_t states_bytes(const StageOptions& options, int first, int last) {
   return all.value_or(std::numeric_limits<uint64_t>::max() / 4);
 }
 
-Status check_memory(const StageOptions& options, const StageWidths& widths) {
+Status check_memory(const StageOptions& options, const StageWidths& widths, int threads) {
   const uint64_t kv = kv_bytes(options, options.first_layer, options.last_layer);
   const uint64_t states = states_bytes(options, options.first_layer, options.last_layer);
   const uint64_t needed = weight_bytes(options) + kv + states +
-                          Workspace::bytes(widths, max_rows(options)) + conversion_bytes(options);
+                          Workspace::bytes(widths, max_rows(options), threads) +
+                          conversion_bytes(options);
   const uint64_t available = available_memory();
   if (needed <= available) return absl::OkStatus();
   return resource_exhausted("cpu", "layers ", options.first_layer, "-", options.last_layer - 1,
@@ -129,7 +132,7 @@ Result<std::unique_ptr<Stage>> CpuStage::create(const StageOptions& options,
                                                 const kernels::CpuKernels& kernels,
                                                 ThreadPool& pool, DeviceWorker& worker) {
   MKM_RETURN_IF_ERROR(check_options(options));
-  MKM_RETURN_IF_ERROR(check_memory(options, widths_of(options)));
+  MKM_RETURN_IF_ERROR(check_memory(options, widths_of(options), pool.threads()));
   std::unique_ptr<CpuStage> stage(new CpuStage(options, kernels, pool, worker));
   MKM_RETURN_IF_ERROR(stage->load());
   return stage;
@@ -138,8 +141,9 @@ Result<std::unique_ptr<Stage>> CpuStage::create(const StageOptions& options,
 Status CpuStage::load() {
   MKM_ASSIGN_OR_RETURN(weights_, load_weights(options_, pool_));
   for (const Rope* rope : weights_.ropes) widths_.rope += rope->dims;
-  MKM_ASSIGN_OR_RETURN(space_, Workspace::create(widths_, max_rows(options_)));
-  memory_bytes_ = weight_bytes(options_) + Workspace::bytes(widths_, max_rows(options_));
+  MKM_ASSIGN_OR_RETURN(space_, Workspace::create(widths_, max_rows(options_), pool_.threads()));
+  memory_bytes_ =
+      weight_bytes(options_) + Workspace::bytes(widths_, max_rows(options_), pool_.threads());
   for (int i = options_.first_layer; i < options_.last_layer; ++i) {
     const uint64_t kv = kv_bytes(options_, i, i + 1) / 2;  // keys and values take half each
     const uint64_t states = states_bytes(options_, i, i + 1);
@@ -152,6 +156,8 @@ Status CpuStage::load() {
   }
   token_sequence_.resize(static_cast<size_t>(options_.max_tokens));
   attention_items_.reserve(static_cast<size_t>(options_.max_tokens));
+  plan(few_program_);
+  plan(many_program_);
   return absl::OkStatus();
 }
 

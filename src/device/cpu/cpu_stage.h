@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "device/cpu/layer_weights.h"
+#include "device/cpu/products.h"
+#include "device/cpu/program.h"
 #include "device/cpu/workspace.h"
 #include "device/device.h"
 #include "kernels/cpu/kernels.h"
@@ -44,39 +46,64 @@ class CpuStage : public Stage {
            DeviceWorker& worker);
   Status load();
 
-  // One step, in the order in which they run.
   Status run_step(const StageStep& step);
   void prepare(const StageStep& step);
-  void reset_states(const StageStep& step);
-  void run_layer(const StageStep& step, int layer, float* hidden);
+  int tokens() const { return static_cast<int>(step_.token_ids.size()); }
+
+  ThreadSpace& own(int thread) const { return space_.threads[static_cast<size_t>(thread)]; }
+
+  // The ops of a step are made once, for steps of few and of many tokens. What varies between steps
+  // they read from step_ and from what prepare() made of it. In steps of few tokens threads work in
+  // memory of their own, so that most ops are repeatable; in steps of many they share all.
+  void plan(Program& program) const;
+  int count_tokens(int) const { return tokens(); }
+  int count_logit_rows(int) const { return static_cast<int>(step_.logit_rows.size()); }
+  void fill_tokens(int, int thread, int begin, int end) const;
+  int count_layers_to_reset(int) const;
+  void reset_states(int, int thread, int begin, int end) const;
+  void plan_ffn(Program& program, int layer) const;
+  void fill_normed_row(const NormWeights& norm, int row, float* out) const;
+  void fill_mixer_row(int layer, int row, float* out, float* spare) const;
+  void fill_ffn_row(int layer, int row, float* out, float* spare) const;
+  void fill_activated_row(int layer, int row, float* out, float* spare) const;
+  void fill_head_row(int layer, int row, float* out, float* spare) const;
 
   // The mixers: hidden += mixer(norm(hidden)).
-  void run_mixer(const StageStep& step, int layer, const AttentionWeights& mixer, float* hidden);
-  void project_attention(const StageStep& step, int layer, const AttentionWeights& mixer);
-  void run_mixer(const StageStep& step, int layer, const DeltaNetWeights& mixer, float* hidden);
-  void convolve(const StageStep& step, int layer, const DeltaNetWeights& mixer);
-  void prepare_heads(int tokens, const DeltaNetWeights& mixer);
-  void apply_delta_rule(const StageStep& step, int layer, const DeltaNetWeights& mixer);
-  void run_ffn(int tokens, const SwiGluWeights& ffn, const NormWeights& norm, float* hidden);
-  void run_head(const StageStep& step, const float* hidden);
+  void plan_mixer(Program& program, int layer, const AttentionWeights& mixer) const;
+  void project(int layer, int thread, int begin, int end) const;
+  void store_projected(int layer, int thread, int begin, int end) const;
+  void project_in_place(int layer, int thread, int begin, int end) const;
+  int count_attention_items(int layer) const;
+  void copy_queries(int layer, int thread) const;
+  void attend(int layer, int thread, int begin, int end) const;
+  void store_attended(int layer, int thread, int begin, int end) const;
+  void attend_in_place(int layer, int thread, int begin, int end) const;
+  void attend_item(int layer, int item, const float* q, float* out) const;
+  void fill_attended_row(int layer, int row, float* out, float* spare) const;
+  void plan_mixer(Program& program, int layer, const DeltaNetWeights& mixer) const;
+  int count_conv_items(int layer) const;
+  void convolve(int layer, int thread, int begin, int end) const;
+  void prepare_heads(int layer, int thread, int begin, int end) const;
+  int count_delta_items(int layer) const;
+  void apply_delta_rule(int layer, int thread, int begin, int end) const;
+  void fill_delta_row(int layer, int row, float* out, float* spare) const;
+  const AttentionWeights& attention_weights(int layer) const;
+  const DeltaNetWeights& delta_weights(int layer) const;
 
-  /// space_.normed = norm(x)
-  void normalize(const NormWeights& norm, const float* x, int tokens);
+  // Products of the same input.
+  class SharedInputOp;
+  class ObserveOp;
+  class ProductsOp;
+  class RepeatableProductsOp;
+  void multiply(Program& program, Products products) const;
+  void fill_input(const Products& products, int begin, int end, const InputRows& input,
+                  float* spare) const;
+  void run_product(const Product& product, int panel_begin, int panel_end, const InputRows& input,
+                   int rows, const kernels::MatmulOutput& out) const;
+  bool takes_int8(const PackedLinear& linear) const;
+
   /// In place; does nothing where the layer has no such norm.
   void normalize_heads(const NormWeights& norm, float* row, int heads, int head_dim) const;
-  /// rows [count, outputs of `linear`] += its bias, if it has one.
-  void add_biases(const PackedLinear& linear, float* rows, int count);
-  bool takes_int8(const PackedLinear& linear) const;
-  struct Product {
-    const PackedLinear* linear;
-    kernels::MatmulOutput out;
-    bool twice = false;  ///< with activations of twice the bits
-  };
-  void run_product(const Product& product, int panel_begin, int panel_end, const float* x,
-                   int tokens) const;
-  void observe(std::initializer_list<Product> products, const float* x, int tokens) const;
-  /// Products of the same input [tokens, columns], as one piece of work for the threads.
-  void multiply(std::initializer_list<Product> products, const float* x, int tokens);
   kernels::KvPages kv_pages(int layer, const Attention& spec) const;
   float* state(int layer, int slot) const;
   Status copy_states(int slot, size_t bytes,
@@ -88,11 +115,15 @@ class CpuStage : public Stage {
   DeviceWorker& worker_;
   StageWidths widths_;
   StageWeights weights_;
-  Workspace space_;
+  mutable Workspace space_;
   std::vector<Buffer> keys_, values_;  // one a layer; empty for a DeltaNet's
   std::vector<Buffer> states_;         // one a layer, [state_slots][floats of a sequence]
   std::vector<AttentionItem> attention_items_;
   std::vector<int> token_sequence_;  // which slice a token of the step belongs to
+  StageStep step_;                   // the current one
+  float* hidden_ = nullptr;          // of the current step's tokens
+  bool few_ = false;                 // threads work in memory of their own
+  Program few_program_{true}, many_program_{false};
   uint64_t memory_bytes_ = 0;
   std::atomic<double> busy_seconds_{0};
   std::atomic<int> steps_in_flight_{0};

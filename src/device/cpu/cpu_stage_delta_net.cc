@@ -13,113 +13,123 @@ constexpr float kLengthEpsilon = 1e-6f;
 constexpr int kConvChannels = 256;  // of a piece of work
 
 float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
+int conv_pieces(const DeltaNet& net) {
+  return (net.channels() + kConvChannels - 1) / kConvChannels;
+}
 float softplus(float x) { return x > 20 ? x : std::log1p(std::exp(x)); }
 
 }  // namespace
 
-void CpuStage::run_mixer(const StageStep& step, int layer, const DeltaNetWeights& mixer,
-                         float* hidden) {
-  const DeltaNet& net = *mixer.spec;
-  const int tokens = static_cast<int>(step.token_ids.size());
-  const auto heads = static_cast<size_t>(net.value_heads);
-  const auto value_width = static_cast<size_t>(net.value_width());
-  multiply({{&mixer.qkv, {space_.q, static_cast<size_t>(net.channels()), false}},
-            {&mixer.z, {space_.gate, value_width, false}},
-            {&mixer.a, {space_.k, heads, false}},
-            {&mixer.b, {space_.v, heads, false}}},
-           space_.normed, tokens);
-  convolve(step, layer, mixer);
-  prepare_heads(tokens, mixer);
-  apply_delta_rule(step, layer, mixer);
-  // space_.normed holds the heads' outputs
-  pool_.run(tokens, kRowGrain, [&](int begin, int end) {
-    for (int t = begin; t < end; ++t) {
-      float* out = space_.normed + static_cast<size_t>(t) * value_width;
-      normalize_heads(mixer.norm, out, net.value_heads, net.value_dim);
-      kernels_.silu_mul(space_.gate + static_cast<size_t>(t) * value_width, out,
-                        static_cast<int>(value_width));
-    }
-  });
-  multiply({{&mixer.o, {hidden, static_cast<size_t>(widths_.hidden), true}}}, space_.gate, tokens);
-  add_biases(mixer.o, hidden, tokens);
+const DeltaNetWeights& CpuStage::delta_weights(int layer) const {
+  return std::get<DeltaNetWeights>(weights_.layers[layer].mixer);
 }
 
-// space_.q = silu(conv(space_.q))
-void CpuStage::convolve(const StageStep& step, int layer, const DeltaNetWeights& mixer) {
+void CpuStage::plan_mixer(Program& program, int layer, const DeltaNetWeights& mixer) const {
+  multiply(program, {layer,
+                     &CpuStage::count_tokens,
+                     &CpuStage::fill_mixer_row,
+                     {{{&mixer.qkv, &space_.q},
+                       {&mixer.z, &space_.gate},
+                       {&mixer.a, &space_.k},
+                       {&mixer.b, &space_.v}}},
+                     4});
+  program.add(StageOp(*this, layer, &CpuStage::count_conv_items, 1, &CpuStage::convolve));
+  program.add(StageOp(*this, layer, &CpuStage::count_tokens, kRowGrain, &CpuStage::prepare_heads));
+  program.add(StageOp(*this, layer, &CpuStage::count_delta_items, 1, &CpuStage::apply_delta_rule));
+  multiply(program, {layer,
+                     &CpuStage::count_tokens,
+                     &CpuStage::fill_delta_row,
+                     {{{&mixer.o, &hidden_, true}}},
+                     1});
+}
+
+int CpuStage::count_conv_items(int layer) const {
+  return static_cast<int>(step_.sequences.size()) * conv_pieces(*delta_weights(layer).spec);
+}
+
+// An item is a piece of the channels of one sequence: space_.q = silu(conv(space_.q))
+void CpuStage::convolve(int layer, int, int begin, int end) const {
+  const DeltaNetWeights& mixer = delta_weights(layer);
   const DeltaNet& net = *mixer.spec;
-  const int channels = net.channels();
-  const int pieces = (channels + kConvChannels - 1) / kConvChannels;
+  const int channels = net.channels(), pieces = conv_pieces(net);
   const size_t matrix = static_cast<size_t>(net.value_width()) * net.key_dim;
-  pool_.run(static_cast<int>(step.sequences.size()) * pieces, 1, [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) {
-      const SequenceSlice& slice = step.sequences[i / pieces];
-      const int first = i % pieces * kConvChannels;
-      const kernels::ConvArgs args{space_.q + static_cast<size_t>(slice.first_token) * channels,
-                                   static_cast<size_t>(channels),
-                                   state(layer, slice.state_slot) + matrix,
-                                   mixer.conv,
-                                   net.conv_kernel,
-                                   channels};
-      kernels_.conv_silu(args, first, std::min(first + kConvChannels, channels), slice.token_count);
-    }
-  });
+  for (int i = begin; i < end; ++i) {
+    const SequenceSlice& slice = step_.sequences[i / pieces];
+    const int first = i % pieces * kConvChannels;
+    const kernels::ConvArgs args{space_.q + static_cast<size_t>(slice.first_token) * channels,
+                                 static_cast<size_t>(channels),
+                                 state(layer, slice.state_slot) + matrix,
+                                 mixer.conv,
+                                 net.conv_kernel,
+                                 channels};
+    kernels_.conv_silu(args, first, std::min(first + kConvChannels, channels), slice.token_count);
+  }
 }
 
 // Queries and keys of length 1; space_.k = decay, space_.v = beta of every value head.
-void CpuStage::prepare_heads(int tokens, const DeltaNetWeights& mixer) {
+void CpuStage::prepare_heads(int layer, int, int begin, int end) const {
+  const DeltaNetWeights& mixer = delta_weights(layer);
   const DeltaNet& net = *mixer.spec;
   const float query_length = 1 / std::sqrt(static_cast<float>(net.key_dim));
-  pool_.run(tokens, kRowGrain, [&](int begin, int end) {
-    for (int t = begin; t < end; ++t) {
-      float* heads = space_.q + static_cast<size_t>(t) * net.channels();
-      for (int h = 0; h < 2 * net.key_heads; ++h) {
-        kernels_.scale_to_length(heads + static_cast<size_t>(h) * net.key_dim,
-                                 h < net.key_heads ? query_length : 1, kLengthEpsilon, net.key_dim);
-      }
-      float* decay = space_.k + static_cast<size_t>(t) * net.value_heads;
-      float* beta = space_.v + static_cast<size_t>(t) * net.value_heads;
-      for (int h = 0; h < net.value_heads; ++h) {
-        decay[h] = std::exp(mixer.decay_rate[h] * softplus(decay[h] + mixer.dt_bias[h]));
-        beta[h] = sigmoid(beta[h]);
-      }
+  for (int t = begin; t < end; ++t) {
+    float* heads = space_.q + static_cast<size_t>(t) * net.channels();
+    for (int h = 0; h < 2 * net.key_heads; ++h) {
+      kernels_.scale_to_length(heads + static_cast<size_t>(h) * net.key_dim,
+                               h < net.key_heads ? query_length : 1, kLengthEpsilon, net.key_dim);
     }
-  });
+    float* decay = space_.k + static_cast<size_t>(t) * net.value_heads;
+    float* beta = space_.v + static_cast<size_t>(t) * net.value_heads;
+    for (int h = 0; h < net.value_heads; ++h) {
+      decay[h] = std::exp(mixer.decay_rate[h] * softplus(decay[h] + mixer.dt_bias[h]));
+      beta[h] = sigmoid(beta[h]);
+    }
+  }
 }
 
-// space_.normed = outputs of the value heads, [tokens][value_width]
-void CpuStage::apply_delta_rule(const StageStep& step, int layer, const DeltaNetWeights& mixer) {
-  const DeltaNet& net = *mixer.spec;
+int CpuStage::count_delta_items(int layer) const {
+  return static_cast<int>(step_.sequences.size()) * delta_weights(layer).spec->value_heads;
+}
+
+// An item is a value head of one sequence: space_.mixed = its outputs, [tokens][value_width]
+void CpuStage::apply_delta_rule(int layer, int, int begin, int end) const {
+  const DeltaNet& net = *delta_weights(layer).spec;
   const auto channels = static_cast<size_t>(net.channels());
   const auto heads = static_cast<size_t>(net.value_heads);
   const auto width = static_cast<size_t>(net.value_width());
-  const int blocks = net.value_dim / kernels::kStateBlock;
-  const int items = static_cast<int>(step.sequences.size()) * net.value_heads;
-  pool_.run(items, 1, [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) {
-      const int head = i % net.value_heads;
-      const int key_head =
-          net.tiled_heads ? head % net.key_heads : head / (net.value_heads / net.key_heads);
-      const SequenceSlice& slice = step.sequences[i / net.value_heads];
-      const auto token = static_cast<size_t>(slice.first_token);
-      const float* rows = space_.q + token * channels;
-      const kernels::DeltaRuleArgs args{
-          .state = state(layer, slice.state_slot) +
-                   static_cast<size_t>(head) * net.key_dim * net.value_dim,
-          .query = rows + static_cast<size_t>(key_head) * net.key_dim,
-          .key = rows + net.key_width() + static_cast<size_t>(key_head) * net.key_dim,
-          .value = rows + 2 * static_cast<size_t>(net.key_width()) +
-                   static_cast<size_t>(head) * net.value_dim,
-          .stride = channels,
-          .decay = space_.k + token * heads + head,
-          .beta = space_.v + token * heads + head,
-          .gate_stride = heads,
-          .out = space_.normed + token * width + static_cast<size_t>(head) * net.value_dim,
-          .out_stride = width,
-          .key_dim = net.key_dim,
-          .value_dim = net.value_dim};
-      kernels_.delta_rule(args, 0, blocks, slice.token_count);
-    }
-  });
+  for (int i = begin; i < end; ++i) {
+    const int head = i % net.value_heads;
+    const int key_head =
+        net.tiled_heads ? head % net.key_heads : head / (net.value_heads / net.key_heads);
+    const SequenceSlice& slice = step_.sequences[i / net.value_heads];
+    const auto token = static_cast<size_t>(slice.first_token);
+    const float* rows = space_.q + token * channels;
+    const kernels::DeltaRuleArgs args{
+        .state = state(layer, slice.state_slot) +
+                 static_cast<size_t>(head) * net.key_dim * net.value_dim,
+        .query = rows + static_cast<size_t>(key_head) * net.key_dim,
+        .key = rows + net.key_width() + static_cast<size_t>(key_head) * net.key_dim,
+        .value = rows + 2 * static_cast<size_t>(net.key_width()) +
+                 static_cast<size_t>(head) * net.value_dim,
+        .stride = channels,
+        .decay = space_.k + token * heads + head,
+        .beta = space_.v + token * heads + head,
+        .gate_stride = heads,
+        .out = space_.mixed + token * width + static_cast<size_t>(head) * net.value_dim,
+        .out_stride = width,
+        .key_dim = net.key_dim,
+        .value_dim = net.value_dim};
+    kernels_.delta_rule(args, 0, net.value_dim / kernels::kStateBlock, slice.token_count);
+  }
+}
+
+void CpuStage::fill_delta_row(int layer, int row, float* out, float* spare) const {
+  const DeltaNetWeights& mixer = delta_weights(layer);
+  const int width = mixer.spec->value_width();
+  const size_t at = static_cast<size_t>(row) * width;
+  copy_row(few_, space_.gate + at, out, width);
+  copy_row(few_, space_.mixed + at, spare, width);
+  normalize_heads(mixer.norm, spare, mixer.spec->value_heads, mixer.spec->value_dim);
+  kernels_.silu_mul(out, spare, width);
 }
 
 }  // namespace mokume

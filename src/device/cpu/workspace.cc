@@ -26,40 +26,58 @@ kernels::QuantizedRows with_columns(kernels::QuantizedRows rows, int columns) {
 
 }  // namespace
 
-int StageWidths::widest_input() const { return std::max({hidden, q, ffn}); }
+int StageWidths::widest_input() const { return std::max({hidden, mixed, ffn}); }
 
-Result<Workspace> Workspace::create(const StageWidths& widths, int max_tokens) {
-  Workspace space;
-  MKM_ASSIGN_OR_RETURN(space.storage_, Buffer::allocate(bytes(widths, max_tokens)));
-  Carver carver(space.storage_.as<uint8_t>());
-  const uint64_t tokens = static_cast<uint64_t>(max_tokens);
-  const uint64_t padded = static_cast<uint64_t>(round_up(widths.widest_input(), kernels::kBlock));
-  space.hidden = carver.take<float>(tokens * widths.hidden);
-  space.normed = carver.take<float>(tokens * widths.widest_input());
-  space.q = carver.take<float>(tokens * widths.q);
-  space.k = carver.take<float>(tokens * widths.kv);
-  space.v = carver.take<float>(tokens * widths.kv);
-  space.gate = carver.take<float>(tokens * widths.ffn);
-  space.up = carver.take<float>(tokens * widths.ffn);
-  space.cos_sin = carver.take<float>(tokens * widths.rope);
-  space.quantized_ = take_quantized(carver, tokens * padded);
-  space.residuals_ = take_quantized(carver, tokens * padded);
-  return space;
-}
-
-uint64_t Workspace::bytes(const StageWidths& widths, int max_tokens) {
-  const uint64_t padded = static_cast<uint64_t>(round_up(widths.widest_input(), kernels::kBlock));
-  const uint64_t floats = widths.hidden + widths.widest_input() + widths.q + 2ull * widths.kv +
-                          2ull * widths.ffn + widths.rope + 2 * 5 * padded / kernels::kGroup;
-  return static_cast<uint64_t>(max_tokens) * (floats * 4 + 2 * padded) + 18 * 64;
-}
-
-kernels::QuantizedRows Workspace::quantized(int columns) const {
+kernels::QuantizedRows InputRows::quantized(int columns) const {
   return with_columns(quantized_, columns);
 }
 
-kernels::QuantizedRows Workspace::residuals(int columns) const {
+kernels::QuantizedRows InputRows::residuals(int columns) const {
   return with_columns(residuals_, columns);
+}
+
+void Workspace::carve(Carver& carver, const StageWidths& widths, int max_tokens, int thread_count) {
+  const auto floats = [&](uint64_t rows, int width) {
+    return carver.take<float>(rows * static_cast<uint64_t>(width));
+  };
+  const int widest = widths.widest_input();
+  const auto padded = static_cast<uint64_t>(round_up(widest, kernels::kBlock));
+  const auto take_input = [&](InputRows& taken, uint64_t rows) {
+    taken.rows = floats(rows, std::max(widest, widths.q));
+    taken.quantized_ = take_quantized(carver, rows * padded);
+    taken.residuals_ = take_quantized(carver, rows * padded);
+  };
+  const auto tokens = static_cast<uint64_t>(max_tokens);
+  hidden = floats(tokens, widths.hidden);
+  q = floats(tokens, widths.q);
+  k = floats(tokens, widths.kv);
+  v = floats(tokens, widths.kv);
+  mixed = floats(tokens, widths.mixed);
+  gate = floats(tokens, widths.ffn);
+  up = floats(tokens, widths.ffn);
+  cos_sin = floats(tokens, widths.rope);
+  take_input(input, tokens);
+  threads.resize(static_cast<size_t>(thread_count));
+  for (ThreadSpace& own : threads) {
+    take_input(own.input, kFewTokens);
+    own.spare = floats(1, widest);
+    own.out = floats(kFewTokens, std::max({widths.q + 2 * widths.kv, widths.mixed,
+                                           kMostPanels * kernels::kPanelRows}));
+  }
+}
+
+Result<Workspace> Workspace::create(const StageWidths& widths, int max_tokens, int threads) {
+  Workspace space;
+  MKM_ASSIGN_OR_RETURN(space.storage_, Buffer::allocate(bytes(widths, max_tokens, threads)));
+  Carver carver(space.storage_.as<uint8_t>());
+  space.carve(carver, widths, max_tokens, threads);
+  return space;
+}
+
+uint64_t Workspace::bytes(const StageWidths& widths, int max_tokens, int threads) {
+  Carver counter(nullptr);
+  Workspace().carve(counter, widths, max_tokens, threads);
+  return counter.used();
 }
 
 }  // namespace mokume

@@ -1,0 +1,208 @@
+// Products of a CPU stage: from rows of floats to rows of floats.
+//
+// In a step of few tokens each thread makes the input for itself, which takes no longer than if one
+// made it for all and saves a barrier, and its results are put in place when a piece is done. In a
+// step of many tokens threads share the input and write in place.
+#include <algorithm>
+
+#include "device/cpu/cpu_stage.h"
+#include "device/cpu/rows.h"
+
+namespace mokume {
+namespace {
+
+using kernels::kPanelRows;
+
+// Pieces that each thread's share of a product is cut into.
+constexpr int kPiecesPerThread = 8;
+
+// Calls use(product, first panel, last, panel of the piece where they begin) for what a piece,
+// panels [begin, end) of all the products, takes of each.
+template <typename Use>
+void for_products(const Products& products, int begin, int end, const Use& use) {
+  int first = 0;  // panel of the list where a product's begin
+  for (const Product& product : products.products()) {
+    const int count = product.linear->matrix.panels();
+    const int from = std::clamp(begin - first, 0, count), to = std::clamp(end - first, 0, count);
+    if (from < to) use(product, from, to, first + from - begin);
+    first += count;
+  }
+}
+
+// Rows of the matrix in panels [from, to).
+int rows_of(const PackedLinear& linear, int from, int to) {
+  return std::min(to * kPanelRows, linear.matrix.rows) - from * kPanelRows;
+}
+
+int grain_of(const Products& products, int threads) {
+  return std::clamp(products.panels / (threads * kPiecesPerThread), 1, kMostPanels);
+}
+
+}  // namespace
+
+// The input of a step of many tokens, which all threads share.
+class CpuStage::SharedInputOp final : public Op {
+ public:
+  SharedInputOp(const CpuStage& stage, const Products& products)
+      : stage_(stage), products_(products) {}
+  int items() const override { return (stage_.*products_.rows)(products_.layer); }
+  int grain() const override { return kRowGrain; }
+  void compute(int thread, int begin, int end) const override {
+    stage_.fill_input(products_, begin, end, stage_.space_.input, stage_.own(thread).spare);
+  }
+
+ private:
+  const CpuStage& stage_;
+  const Products products_;
+};
+
+class CpuStage::ObserveOp final : public Op {
+ public:
+  ObserveOp(const CpuStage& stage, const Products& products) : stage_(stage), products_(products) {}
+  int items() const override { return rows() > 0 ? 1 : 0; }
+  void compute(int, int, int) const override {
+    std::vector<const Linear*> linears;
+    for (const Product& product : products_.products()) linears.push_back(product.linear->source);
+    const size_t count = static_cast<size_t>(rows()) * static_cast<size_t>(products_.columns);
+    stage_.options_.observe(linears, {stage_.space_.input.rows, count}, rows());
+  }
+
+ private:
+  int rows() const { return (stage_.*products_.rows)(products_.layer); }
+
+  const CpuStage& stage_;
+  const Products products_;
+};
+
+// Items are panels of all the products.
+class CpuStage::ProductsOp final : public Op {
+ public:
+  ProductsOp(const CpuStage& stage, const Products& products)
+      : stage_(stage), products_(products), grain_(grain_of(products, stage.pool_.threads())) {}
+  int items() const override { return rows() > 0 ? products_.panels : 0; }
+  int grain() const override { return grain_; }
+  void compute(int, int begin, int end) const override {
+    for_products(products_, begin, end, [&](const Product& product, int from, int to, int) {
+      const auto stride = static_cast<size_t>(product.linear->matrix.rows);
+      float* out = *product.out + static_cast<size_t>(from) * kPanelRows;
+      stage_.run_product(product, from, to, stage_.space_.input, rows(),
+                         {out, stride, product.add});
+      const float* bias = product.linear->bias;
+      if (!bias) return;
+      for (int r = 0; r < rows(); ++r)
+        add_bias(out + r * stride, bias + from * kPanelRows, rows_of(*product.linear, from, to));
+    });
+  }
+
+ private:
+  int rows() const { return (stage_.*products_.rows)(products_.layer); }
+
+  const CpuStage& stage_;
+  const Products products_;
+  const int grain_;
+};
+
+// The same with input and results in each thread's own memory.
+class CpuStage::RepeatableProductsOp final : public Op {
+ public:
+  RepeatableProductsOp(const CpuStage& stage, const Products& products)
+      : stage_(stage), products_(products), grain_(grain_of(products, stage.pool_.threads())) {}
+  int items() const override { return rows() > 0 ? products_.panels : 0; }
+  int grain() const override { return grain_; }
+  bool repeatable() const override { return true; }
+  void prepare(int thread) const override {
+    const ThreadSpace& own = stage_.own(thread);
+    stage_.fill_input(products_, 0, rows(), own.input, own.spare);
+  }
+  void compute(int thread, int begin, int end) const override {
+    const ThreadSpace& own = stage_.own(thread);
+    for_products(products_, begin, end, [&](const Product& product, int from, int to, int at) {
+      float* out = own.out + static_cast<size_t>(at) * kPanelRows * kFewTokens;
+      const auto stride = static_cast<size_t>(to - from) * kPanelRows;
+      stage_.run_product(product, from, to, own.input, rows(), {out, stride, false});
+    });
+  }
+  void commit(int thread, int begin, int end) const override {
+    const ThreadSpace& own = stage_.own(thread);
+    for_products(products_, begin, end, [&](const Product& product, int from, int to, int at) {
+      float* result = own.out + static_cast<size_t>(at) * kPanelRows * kFewTokens;
+      for (int r = 0; r < rows(); ++r, result += (to - from) * kPanelRows)
+        store(product, from * kPanelRows, rows_of(*product.linear, from, to), r, result, own.spare);
+    });
+  }
+
+ private:
+  int rows() const { return (stage_.*products_.rows)(products_.layer); }
+
+  void store(const Product& product, int first, int count, int row, float* result,
+             float* spare) const {
+    float* target = *product.out + static_cast<size_t>(row) * product.linear->matrix.rows + first;
+    if (product.add) {
+      copy_shared(target, spare, count);
+      for (int i = 0; i < count; ++i) result[i] = spare[i] + result[i];
+    }
+    if (product.linear->bias) add_bias(result, product.linear->bias + first, count);
+    copy_shared(result, target, count);
+  }
+
+  const CpuStage& stage_;
+  const Products products_;
+  const int grain_;
+};
+
+void CpuStage::multiply(Program& program, Products products) const {
+  products.columns = products.list[0].linear->matrix.columns;
+  for (const Product& product : products.products()) {
+    products.panels += product.linear->matrix.panels();
+    if (!takes_int8(*product.linear)) continue;
+    products.quantizes = true;
+    products.twice = products.twice || product.twice;
+  }
+  if (program.few) return program.add(RepeatableProductsOp(*this, products));
+  program.add(SharedInputOp(*this, products));
+  if (options_.observe) program.add(ObserveOp(*this, products));
+  program.add(ProductsOp(*this, products));
+}
+
+bool CpuStage::takes_int8(const PackedLinear& linear) const {
+  return !options_.exact && kernels::is_quantized(linear.matrix.format);
+}
+
+void CpuStage::fill_input(const Products& products, int begin, int end, const InputRows& input,
+                          float* spare) const {
+  const int columns = products.columns;
+  float* rows = input.rows + static_cast<size_t>(begin) * columns;
+  for (int r = begin; r < end; ++r) {
+    float* row = rows + static_cast<size_t>(r - begin) * columns;
+    (this->*products.fill_row)(products.layer, r, row, spare);
+  }
+  if (!products.quantizes) return;
+  const kernels::QuantizedRows quantized = input.quantized(columns);
+  kernels_.quantize_rows(rows, columns, end - begin, columns, begin, quantized);
+  if (!products.twice) return;
+  kernels_.quantize_residuals(rows, columns, end - begin, columns, begin, quantized,
+                              input.residuals(columns));
+}
+
+// Panels [panel_begin, panel_end) of one product, their rows first in `out`.
+void CpuStage::run_product(const Product& product, int panel_begin, int panel_end,
+                           const InputRows& input, int rows,
+                           const kernels::MatmulOutput& out) const {
+  const kernels::PackedMatrix w = product.linear->matrix.part(panel_begin, panel_end);
+  const kernels::QuantizedRows quantized = input.quantized(w.columns);
+  const int panels = w.panels();
+  if (!takes_int8(*product.linear)) {
+    kernels_.matmul_f32(w, 0, panels, input.rows, w.columns, rows, out);
+  } else if (!product.twice) {
+    kernels_.matmul_int8(w, 0, panels, quantized, rows, out);
+  } else {
+    kernels::MatmulOutput added = out;
+    added.accumulate = true;
+    for (int panel = 0; panel < panels; ++panel) {  // while it is in the cache
+      kernels_.matmul_int8(w, panel, panel + 1, quantized, rows, out);
+      kernels_.matmul_int8(w, panel, panel + 1, input.residuals(w.columns), rows, added);
+    }
+  }
+}
+
+}  // namespace mokume
