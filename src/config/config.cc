@@ -13,7 +13,12 @@ namespace mokume {
 namespace {
 
 DeviceConfig default_device(const std::string& file, int threads) {
-  return {.name = "cpu0", .kind = "cpu", .threads = threads, .cores = {}, .where = {file, 0}};
+  DeviceConfig device;
+  device.name = "cpu0";
+  device.kind = "cpu";
+  device.threads = threads;
+  device.where = {file, 0};
+  return device;
 }
 
 Status check_stage_devices(const Config& config) {

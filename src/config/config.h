@@ -38,11 +38,20 @@ struct ServerConfig {
   int http_threads = 2;
 };
 
+/// What a simulated device does wrong.
+struct FaultConfig {
+  std::string kind;  ///< "allocation", "launch", "copy", "asynchronous", "lost"; empty: nothing
+  int at = 0;        ///< the how manieth of its kind, from 1
+};
+
 struct DeviceConfig {
   std::string name;
-  std::string kind;        ///< "cpu"
-  int threads = 0;         ///< 0: one for every core it may use
-  std::vector<int> cores;  ///< pin to these; empty: no pinning
+  std::string kind;        ///< "cpu", "cuda", "cuda-sim"
+  int threads = 0;         ///< cpu; 0: one for every core it may use
+  std::vector<int> cores;  ///< cpu: pin to these; empty: no pinning
+  int index = 0;           ///< cuda: which GPU, as the driver counts them
+  std::string uuid;        ///< cuda: which GPU, "GPU-5fb8..."; empty: by index
+  FaultConfig fault;       ///< cuda-sim
   ConfigLocation where;
 };
 

@@ -205,8 +205,41 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SameName", device("name: a, kind: cpu}\n  - {name: a, kind: cpu"),
              "[config] devices[1] has the name \"a\" that the device in line 3 has; give each its "
              "own (f.yaml:4)"},
-        Case{"UnknownKind", device("name: a, kind: cuda"),
-             "[config] devices[0].kind is \"cuda\"; it must be one of: cpu (f.yaml:3)"},
+        Case{
+            "UnknownKind", device("name: a, kind: cdua"),
+            "[config] devices[0].kind is \"cdua\"; it must be one of: cpu, cuda, cuda-sim; did you "
+            "mean \"cuda\"? (f.yaml:3)"},
+        Case{"ThreadsOfGpu", device("name: a, kind: cuda, threads: 2"),
+             "[config] devices[0].threads is for devices of the kind cpu; this one is of the kind "
+             "cuda (f.yaml:3)"},
+        Case{"IndexOfCpu", device("name: a, index: 0, kind: cpu"),
+             "[config] devices[0].index is for devices of the kind cuda; this one is of the kind "
+             "cpu (f.yaml:3)"},
+        Case{"FaultOfGpu", device("name: a, kind: cuda, fault: copy 1"),
+             "[config] devices[0].fault is for devices of the kind cuda-sim; this one is of the "
+             "kind cuda (f.yaml:3)"},
+        Case{"IndexTooLarge", device("name: a, kind: cuda, index: 256"),
+             "[config] devices[0].index is 256; it must be from 0 to 255 (f.yaml:3)"},
+        Case{
+            "IndexAndUuid",
+            device("name: a, kind: cuda, index: 1, uuid: "
+                   "GPU-5fb8a4a6-0b3c-4f6e-9f2c-2d1e7a9c4b10"),
+            "[config] devices[0] has both \"index\" and \"uuid\"; one of them says which GPU it is "
+            "(f.yaml:3)"},
+        Case{"ShortUuid", device("name: a, kind: cuda, uuid: GPU-5fb8a4a6"),
+             "[config] devices[0].uuid is \"GPU-5fb8a4a6\"; a GPU's UUID is wanted, such as "
+             "GPU-5fb8a4a6-0b3c-4f6e-9f2c-2d1e7a9c4b10 (f.yaml:3)"},
+        Case{"UuidOfOtherLetters",
+             device("name: a, kind: cuda, uuid: GPU-5FB8A4A6-0b3c-4f6e-9f2c-2d1e7a9c4b10"),
+             "[config] devices[0].uuid is \"GPU-5FB8A4A6-0b3c-4f6e-9f2c-2d1e7a9c4b10\"; a GPU's "
+             "UUID "
+             "is wanted, such as GPU-5fb8a4a6-0b3c-4f6e-9f2c-2d1e7a9c4b10 (f.yaml:3)"},
+        Case{"UnknownFault", device("name: a, kind: cuda-sim, fault: fire 1"),
+             "[config] devices[0].fault is \"fire 1\"; it must be one of allocation, launch, copy, "
+             "asynchronous, lost and a number from 1, such as \"launch 40\" (f.yaml:3)"},
+        Case{"FaultWithoutNumber", device("name: a, kind: cuda-sim, fault: copy"),
+             "[config] devices[0].fault is \"copy\"; it must be one of allocation, launch, copy, "
+             "asynchronous, lost and a number from 1, such as \"launch 40\" (f.yaml:3)"},
         Case{"ThreadsBoolean", device("name: a, kind: cpu, threads: true"),
              "[config] devices[0].threads is the boolean true; an integer is wanted, such as 0 "
              "(f.yaml:3)"},
