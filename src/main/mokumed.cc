@@ -167,8 +167,22 @@ Status check(const Config& config) {
   return absl::OkStatus();
 }
 
-Status run(const std::string& path, bool check_only) {
+/// A simulated device answers right, thousands of times slower than what it stands for: nobody
+/// should serve from one unawares.
+Status refuse_simulated(const Config& config) {
+  for (const DeviceConfig& device : config.devices) {
+    if (device.kind != "cuda-sim") continue;
+    return invalid_argument("mokumed", "device ", device.name,
+                            " is simulated, which is for tests only; give --allow-simulated to "
+                            "serve from it all the same (",
+                            device.where.to_string(), ")");
+  }
+  return absl::OkStatus();
+}
+
+Status run(const std::string& path, bool check_only, bool allow_simulated) {
   MKM_ASSIGN_OR_RETURN(const Config config, load_config(path));
+  if (!allow_simulated) MKM_RETURN_IF_ERROR(refuse_simulated(config));
   MKM_RETURN_IF_ERROR(init_logging(config.log.level, config.log.format));
   return check_only ? check(config) : serve(config);
 }
@@ -176,10 +190,12 @@ Status run(const std::string& path, bool check_only) {
 int main(int argc, char** argv) {
   CLI::App app("mokumed: serves a language model whose layers lie on several devices");
   std::string config;
-  bool check_only = false;
+  bool check_only = false, allow_simulated = false;
   app.add_option("--config", config, "Configuration file (YAML)")->required();
   app.add_flag("--check", check_only,
                "Check the configuration and print the placement, without serving");
+  app.add_flag("--allow-simulated", allow_simulated,
+               "Serve from simulated devices, too (kind cuda-sim), for tests");
   app.set_version_flag("--version", kVersion);
   CLI11_PARSE(app, argc, argv);
 
@@ -188,7 +204,7 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  const Status status = run(config, check_only);
+  const Status status = run(config, check_only, allow_simulated);
   if (status.ok()) return EXIT_SUCCESS;
   std::cerr << "mokumed: " << status.message() << '\n';
   return EXIT_FAILURE;

@@ -4,15 +4,33 @@
 #include <cstdlib>
 
 #include "device/cpu/cpu_device.h"
+#include "device/cuda/cuda_device.h"
 
 namespace mokume {
 namespace {
+
+cuda::SimulatedFaults faults_of(const FaultConfig& config) {
+  cuda::SimulatedFaults faults;
+  if (config.kind == "allocation") faults.allocation = config.at;
+  if (config.kind == "launch") faults.launch = config.at;
+  if (config.kind == "copy") faults.copy = config.at;
+  if (config.kind == "asynchronous") faults.asynchronous = config.at;
+  if (config.kind == "lost") faults.lost = config.at;
+  return faults;
+}
 
 Result<std::unique_ptr<Device>> make_device(const DeviceConfig& config) {
   if (config.kind == "cpu") {
     // For tests and for measuring: the instruction set is otherwise the best the machine has.
     const char* isa = std::getenv("MOKUME_CPU_ISA");
     return make_cpu_device({config.name, config.threads, config.cores, isa ? isa : ""});
+  }
+  if (config.kind == "cuda") return make_cuda_device({config.name, {config.index, config.uuid}});
+  if (config.kind == "cuda-sim") {
+    cuda::SimulatedOptions options;
+    options.device = config.name;
+    options.faults = faults_of(config.fault);
+    return make_simulated_cuda_device(options);
   }
   return invalid_argument("runtime", "device ", config.name, " is of the unknown kind \"",
                           config.kind, "\" (", config.where.to_string(), ")");

@@ -18,12 +18,13 @@ ARROWS = {
     "placement": ["model", "config"],
     "device": ["model"],
     "device/cpu": ["device", "kernels"],
+    "device/cuda": ["device", "kernels"],
     "scheduler": ["kvcache"],
     "engine": ["scheduler", "device"],
     "api": ["engine", "tokenizer"],
     "grpc": ["api"],
     "http": ["api"],
-    "runtime": ["placement", "engine", "device/cpu"],
+    "runtime": ["placement", "engine", "device/cpu", "device/cuda"],
     "cli": ["grpc", "http", "runtime", "quantize"],
     "main": ["cli"],
     "kernels": [],
@@ -45,6 +46,8 @@ LIBRARIES = {
     "re2": {"model"},
     "uninorm.h": {"tokenizer"},
     "CLI": {"cli", "main"},
+    "cuda_runtime_api.h": {"device/cuda"},
+    "cublasLt.h": {"device/cuda"},
 }
 # Folders of C and POSIX headers.
 SYSTEM = {"sys", "linux", "asm", "arpa", "net", "netinet", "bits"}
@@ -67,8 +70,9 @@ def reach(room: str) -> set[str]:
 def room_of(path: str) -> str:
     """The room of a file or of a header as it is included: "device/cpu" is one of its own, "http" holds all
     below it."""
-    path = path.removeprefix("src/")
-    return "device/cpu" if path.startswith("device/cpu/") else path.split("/")[0]
+    parts = path.removeprefix("src/").split("/")
+    of_its_own = "/".join(parts[:2]) in ARROWS
+    return "/".join(parts[:2]) if of_its_own else parts[0]
 
 
 def rooms(tree: Tree) -> Iterator[str]:
@@ -137,8 +141,8 @@ def cmake_links(tree: Tree) -> Iterator[str]:
     """Libraries of rooms are linked along the arrows as well."""
     for path in tree.files("src", suffixes=("CMakeLists.txt",)):
         for name, dependencies in re.findall(r"mokume_room\(\s*(\w+)\s+DEPS\s+([^)]*)\)", tree.text(path)):
-            room = name.replace("device_cpu", "device/cpu")
+            room = name.replace("device_", "device/")
             for dependency in re.findall(r"\bmokume_(\w+)", dependencies):
-                target = {"device_cpu": "device/cpu", "kernels_cpu": "kernels"}.get(dependency, dependency)
+                target = re.sub(r"^kernels_\w+", "kernels", dependency.replace("device_", "device/"))
                 if target not in reach(room):
                     yield f"{path}: {room} may not link {target}"

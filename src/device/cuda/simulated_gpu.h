@@ -1,0 +1,45 @@
+// A GPU whose memory is the host's and whose kernels run on the CPU, in the executor that checks
+// them: for tests, and for the device kind "cuda-sim". It can be made to fail.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "device/cuda/runtime.h"
+
+namespace mokume::cuda {
+
+/// What goes wrong, and when: the n-th of its kind from the beginning, counted from 1; 0 never.
+struct SimulatedFaults {
+  int allocation = 0;    ///< this allocation fails, the device's and pinned ones counted together
+  int launch = 0;        ///< this launch is refused, recorded ones and graphs included
+  int copy = 0;          ///< this copy or zeroing is refused, recorded ones included
+  int asynchronous = 0;  ///< this kernel fails while it runs, which loses the device
+  int lost = 0;          ///< this synchronize() finds the device gone
+};
+
+/// What a simulated GPU has done and what it holds; outlives it.
+struct SimulatedLedger {
+  // Held now.
+  std::atomic<int64_t> bytes = 0;
+  std::atomic<int> buffers = 0, streams = 0, graphs = 0;
+  // So far, refused ones included.
+  std::atomic<int> allocations = 0, launches = 0, copies = 0, synchronizations = 0;
+  std::atomic<int> kernels = 0;  ///< run so far
+
+  bool holds_nothing() const { return bytes == 0 && buffers == 0 && streams == 0 && graphs == 0; }
+};
+
+struct SimulatedOptions {
+  std::string device = "gpu0";  ///< for messages
+  uint64_t memory_bytes = uint64_t{8} << 30;
+  SimulatedFaults faults;
+  bool check = true;                        ///< as simt::ExecutorOptions has it
+  std::shared_ptr<SimulatedLedger> ledger;  ///< may be null
+};
+
+/// Work on a stream waits until somebody synchronizes, so that what is read too early is stale.
+std::unique_ptr<Gpu> make_simulated_gpu(const SimulatedOptions& options);
+
+}  // namespace mokume::cuda
