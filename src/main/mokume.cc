@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/bench.h"
 #include "cli/chat.h"
+#include "cli/devices.h"
 #include "cli/eval.h"
 #include "cli/eval_expected.h"
 #include "cli/inspect.h"
@@ -83,6 +84,12 @@ void add_chat(CLI::App& app, Commands& c) {
       });
     };
   });
+}
+
+void add_devices(CLI::App& app, Commands& c) {
+  auto* command = app.add_subcommand("devices", "List what this machine could run a model on");
+  command->add_flag("--json", c.json, "One JSON object");
+  command->callback([&c] { c.run = [&c] { return run_devices(c.json, std::cout); }; });
 }
 
 void add_inspect(CLI::App& app, Commands& c) {
@@ -237,6 +244,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Commands commands;
   add_chat(app, commands);
+  add_devices(app, commands);
   add_inspect(app, commands);
   add_quantize(app, commands);
   add_synthesize(app, commands);
