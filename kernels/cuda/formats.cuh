@@ -6,7 +6,7 @@
 namespace mokume::cuda::MKM_TARGET {
 
 /// Four int8 of a word as floats. 2^23 + n has n in its lowest byte.
-MKM_DEVICE void bytes_to_floats(uint32_t word, float* out) {
+MKM_DEVICE void bytes_to_floats(uint32_t word, float (&out)[4]) {
   const uint32_t offset = word ^ 0x80808080u;  // int8 + 128
 #pragma unroll
   for (uint32_t i = 0; i < 4; ++i) {
@@ -14,35 +14,28 @@ MKM_DEVICE void bytes_to_floats(uint32_t word, float* out) {
   }
 }
 
-/// The nibbles of a word as floats: byte b's low one at out[b], its high one at out[b + 16], less
-/// `zero`. 1024 + n as a half has n in its lowest bits.
-MKM_DEVICE void nibbles_to_floats(uint32_t word, float zero, float* out) {
+/// The low nibbles of four bytes as floats, less `zero`. 1024 + n as a half has n in its lowest
+/// bits.
+MKM_DEVICE void nibbles_to_floats(uint32_t word, float zero, float (&out)[4]) {
+  constexpr uint32_t kMagic = 0x64006400u;
+  half_pair((word & 0x000f000fu) | kMagic, out[0], out[2]);
+  half_pair(((word >> 8) & 0x000f000fu) | kMagic, out[1], out[3]);
 #pragma unroll
-  for (int b = 0; b < 2; ++b) {
-    const uint32_t magic = 0x64006400u;
-    half_pair(((word >> (8 * b)) & 0x000f000fu) | magic, out[b], out[b + 2]);
-    half_pair(((word >> (8 * b + 4)) & 0x000f000fu) | magic, out[b + 16], out[b + 18]);
-    out[b] -= 1024.0f + zero;
-    out[b + 2] -= 1024.0f + zero;
-    out[b + 16] -= 1024.0f + zero;
-    out[b + 18] -= 1024.0f + zero;
-  }
+  for (int i = 0; i < 4; ++i) out[i] -= 1024.0f + zero;
 }
 
 /// E2M1 likewise, times 2^-14: a half has the same two bits of exponent at its bottom.
-MKM_DEVICE void e2m1_to_floats(uint32_t word, float* out) {
-#pragma unroll
-  for (int b = 0; b < 2; ++b) {
-    const uint32_t low = word >> (8 * b), high = word >> (8 * b + 4);
-    half_pair(((low << 12) & 0x80008000u) | ((low << 9) & 0x0e000e00u), out[b], out[b + 2]);
-    half_pair(((high << 12) & 0x80008000u) | ((high << 9) & 0x0e000e00u), out[b + 16], out[b + 18]);
-  }
+MKM_DEVICE void e2m1_to_floats(uint32_t word, float (&out)[4]) {
+  const uint32_t odd = word >> 8;
+  half_pair(((word << 12) & 0x80008000u) | ((word << 9) & 0x0e000e00u), out[0], out[2]);
+  half_pair(((odd << 12) & 0x80008000u) | ((odd << 9) & 0x0e000e00u), out[1], out[3]);
 }
 
 /// 16 bytes of a row and what they are scaled by.
 template <Format kFormat>
 struct Chunk {
   static constexpr int kColumns = 128 / bits(kFormat);
+  static constexpr int kQuads = kColumns / 4;
   static constexpr int kGroups = kFormat == Format::kNvfp4 ? 2 : 1;  ///< scales of a chunk
   static constexpr int kGroupColumns = kColumns / kGroups;
   static constexpr bool kRowScale = kFormat == Format::kInt8 || kFormat == Format::kF8;
@@ -53,29 +46,34 @@ struct Chunk {
   uint16_t scale;  // of a group; of NVFP4's two
   uint16_t minimum;
 
-  /// Elements without their scales; NVFP4's are 2^-14 of them, made good for by scale_of().
-  MKM_DEVICE void levels(float (&out)[kColumns]) const {
+  /// Elements 4 `quad` .. 4 `quad` + 3 without their scales; NVFP4's are 2^-14 of them, made good
+  /// for by scale_of().
+  MKM_DEVICE void levels(int quad, float (&out)[4]) const {
+    if constexpr (kFormat == Format::kF32) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t word = data.w[i];
-      if constexpr (kFormat == Format::kF32) {
-        out[i] = bits_to_float(word);
-      } else if constexpr (kFormat == Format::kF16) {
-        half_pair(word, out[2 * i], out[2 * i + 1]);
-      } else if constexpr (kFormat == Format::kBF16) {
-        out[2 * i] = bits_to_float(word << 16);
-        out[2 * i + 1] = bits_to_float(word & 0xffff0000u);
-      } else if constexpr (kFormat == Format::kF8) {
+      for (int i = 0; i < 4; ++i) out[i] = bits_to_float(data.w[i]);
+    } else if constexpr (kFormat == Format::kF16) {
+      half_pair(data.w[2 * quad], out[0], out[1]);
+      half_pair(data.w[2 * quad + 1], out[2], out[3]);
+    } else if constexpr (kFormat == Format::kBF16) {
 #pragma unroll
-        for (int b = 0; b < 4; ++b) {
-          out[4 * i + b] = to_float(Fp8{static_cast<uint8_t>(word >> (8 * b))});
-        }
-      } else if constexpr (kFormat == Format::kNvfp4) {
-        e2m1_to_floats(word, out + 4 * i);
-      } else if constexpr (bits(kFormat) == 4) {
-        nibbles_to_floats(word, kFormat == Format::kQ4 ? 8.0f : 0.0f, out + 4 * i);
+      for (int i = 0; i < 2; ++i) {
+        out[2 * i] = bits_to_float(data.w[2 * quad + i] << 16);
+        out[2 * i + 1] = bits_to_float(data.w[2 * quad + i] & 0xffff0000u);
+      }
+    } else if constexpr (kFormat == Format::kF8) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        out[i] = to_float(Fp8{static_cast<uint8_t>(data.w[quad] >> (8 * i))});
+      }
+    } else if constexpr (bits(kFormat) == 8) {
+      bytes_to_floats(data.w[quad], out);
+    } else {
+      const uint32_t word = data.w[quad % 4] >> (quad / 4 * 4);
+      if constexpr (kFormat == Format::kNvfp4) {
+        e2m1_to_floats(word, out);
       } else {
-        bytes_to_floats(word, out + 4 * i);
+        nibbles_to_floats(word, kFormat == Format::kQ4 ? 8.0f : 0.0f, out);
       }
     }
   }
@@ -88,7 +86,7 @@ struct Chunk {
     }
     return kGroupScale ? half_bits_to_float(scale) : 1.0f;
   }
-  MKM_DEVICE float minimum_of() const { return half_bits_to_float(minimum); }
+  MKM_DEVICE float minimum_of() const { return kMinimum ? half_bits_to_float(minimum) : 0.0f; }
 };
 
 /// A matrix's planes.
@@ -108,6 +106,7 @@ struct Rows {
         factor(matrix.factor) {}
 
   MKM_DEVICE Chunk<kFormat> load_chunk(int row, int chunk) const {
+    // 16 bytes a lane, side by side.
     const ptrdiff_t at = static_cast<ptrdiff_t>(row) * chunks + chunk;
     Chunk<kFormat> out;
     out.data = load_once<Words4>(data + at * 16);
@@ -132,20 +131,14 @@ struct Rows {
   MKM_DEVICE void values(int row, int chunk, float (&out)[Chunk<kFormat>::kColumns]) const {
     using C = Chunk<kFormat>;
     const C raw = load_chunk(row, chunk);
-    raw.levels(out);
-    if constexpr (C::kGroupScale) {
+    const float scale_of_row = row_scale(row);
 #pragma unroll
-      for (int i = 0; i < C::kColumns; ++i) out[i] *= raw.scale_of(i / C::kGroupColumns, factor);
-    }
-    if constexpr (C::kMinimum) {
-      const float minimum = raw.minimum_of();
+    for (int quad = 0; quad < C::kQuads; ++quad) {
+      float levels[4];
+      raw.levels(quad, levels);
+      const float scale = raw.scale_of(4 * quad / C::kGroupColumns, factor) * scale_of_row;
 #pragma unroll
-      for (int i = 0; i < C::kColumns; ++i) out[i] += minimum;
-    }
-    if constexpr (C::kRowScale) {
-      const float scale = row_scale(row);
-#pragma unroll
-      for (int i = 0; i < C::kColumns; ++i) out[i] *= scale;
+      for (int i = 0; i < 4; ++i) out[4 * quad + i] = levels[i] * scale + raw.minimum_of();
     }
   }
 };

@@ -2,6 +2,7 @@
 // host compiler. Both have, in mokume::cuda::MKM_TARGET,
 //
 //   MKM_KERNEL(threads)     before a kernel's `void name(Args args)`
+//   MKM_KERNEL_BLOCKS(threads, blocks)  so many blocks must fit into a multiprocessor at a time
 //   MKM_DEVICE              before a function that kernels call
 //   MKM_SHARED(T, name, n)  an array of the block, whose elements need no construction
 //   MKM_DYNAMIC_SHARED(p)   Ptr<uint8_t> p to the launch's shared bytes, 16-byte aligned
@@ -29,6 +30,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/cuda/kernels.h"
 

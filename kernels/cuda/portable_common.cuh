@@ -49,6 +49,9 @@ MKM_DEVICE Fp8 from_float<Fp8>(float x) {
   return {static_cast<uint8_t>(sign | (rounded - (120u << 3)))};
 }
 
+MKM_DEVICE uint32_t byte_of(int8_t x) { return static_cast<uint8_t>(x); }
+MKM_DEVICE uint32_t byte_of(Fp8 x) { return x.bits; }
+
 /// Largest magnitude of a type that has scales.
 template <typename T>
 struct Largest;

@@ -6,6 +6,7 @@
 
 #define MKM_TARGET gpu
 #define MKM_KERNEL(threads) static __global__ void __launch_bounds__(threads)
+#define MKM_KERNEL_BLOCKS(threads, blocks) static __global__ void __launch_bounds__(threads, blocks)
 #define MKM_DEVICE __device__ __forceinline__
 #define MKM_SHARED(T, name, count) __shared__ T name[count]
 #define MKM_DYNAMIC_SHARED(name)                                      \

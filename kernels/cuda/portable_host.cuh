@@ -10,6 +10,7 @@
 
 #define MKM_TARGET host
 #define MKM_KERNEL(threads) static void
+#define MKM_KERNEL_BLOCKS(threads, blocks) static void
 #define MKM_DEVICE [[gnu::always_inline]] inline
 // The tag is one for each place in the code (and each instance of a template).
 #define MKM_SHARED(T, name, count)                                                   \

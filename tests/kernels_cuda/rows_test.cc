@@ -1,0 +1,246 @@
+// Kernels that work on rows: embed, rms_norm, silu_mul, dequantize.
+#include <gtest/gtest.h>
+
+#include "kernels/common/half.h"
+#include "tests/kernels_cuda/matrices.h"
+
+namespace mokume::cuda {
+namespace {
+
+constexpr Element kElements[] = {Element::kF32, Element::kF16, Element::kBF16, Element::kInt8,
+                                 Element::kF8};
+
+// Relative to a row's largest element.
+double rounding(Element element) {
+  switch (element) {
+    case Element::kF32:
+      return 2e-6;
+    case Element::kF16:
+      return 0x1p-11;
+    case Element::kBF16:
+      return 0x1p-8;
+    case Element::kInt8:
+      return 0.51 / 127;
+    default:
+      return 0x1p-4;
+  }
+}
+
+// A row's elements as a product reads them.
+std::vector<double> read_rows(Gpu& gpu, const void* out, const float* scales, Element element,
+                              int rows, int width) {
+  std::vector<double> values;
+  const auto bytes = gpu.get(static_cast<const uint8_t*>(out),
+                             static_cast<size_t>(rows) * width * element_bytes(element));
+  std::vector<float> factors(static_cast<size_t>(rows), 1.0f);
+  if (element_bytes(element) == 1) factors = gpu.get(scales, static_cast<size_t>(rows));
+  for (size_t i = 0; i < static_cast<size_t>(rows) * width; ++i) {
+    const double factor = factors[i / width];
+    float f;
+    uint16_t h;
+    std::memcpy(&h, &bytes[i * element_bytes(element) / 2 * 2 % bytes.size()], 2);
+    switch (element) {
+      case Element::kF32:
+        std::memcpy(&f, &bytes[i * 4], 4);
+        values.push_back(f);
+        break;
+      case Element::kF16:
+        values.push_back(kernels::half_to_float(h));
+        break;
+      case Element::kBF16:
+        values.push_back(kernels::bfloat16_to_float(h));
+        break;
+      case Element::kInt8:
+        values.push_back(static_cast<int8_t>(bytes[i]) * factor);
+        break;
+      default:
+        values.push_back(e4m3_value(bytes[i]) * factor);
+    }
+  }
+  return values;
+}
+
+void expect_rows(const std::vector<double>& values, const std::vector<double>& expected, int width,
+                 double tolerance) {
+  ASSERT_EQ(values.size(), expected.size());
+  for (size_t row = 0; row < values.size() / width; ++row) {
+    double largest = 0;
+    for (int i = 0; i < width; ++i)
+      largest = std::max(largest, std::abs(expected[row * width + i]));
+    for (int i = 0; i < width; ++i) {
+      const size_t at = row * width + i;
+      ASSERT_NEAR(values[at], expected[at], tolerance * largest) << "row " << row << " at " << i;
+    }
+  }
+}
+
+struct NormCase {
+  int tokens, width;
+  bool add, weight, rows;
+};
+
+TEST(RmsNorm, IsWhatItsFormulaSays) {
+  const NormCase cases[] = {{3, 64, false, true, false},    {1, 4, true, true, false},
+                            {2, 576, true, true, false},    {2, 3584, true, true, false},
+                            {3, 1028, false, false, false}, {2, 260, true, false, false},
+                            {2, 896, false, true, true}};
+  for (const NormCase& c : cases) {
+    for (const Element element : kElements) {
+      for (const simt::Order order : kOrders) {
+        SCOPED_TRACE(testing::Message()
+                     << c.tokens << 'x' << c.width << " element " << static_cast<int>(element));
+        Gpu gpu(order);
+        const int stored = c.rows ? 5 : c.tokens;
+        const size_t count = static_cast<size_t>(stored) * c.width;
+        const auto x = random_floats(count, 1), add = random_floats(count, 2, 0.5f);
+        const auto weight = random_floats(static_cast<size_t>(c.width), 3);
+        const std::vector<int32_t> rows = {4, 1};
+        RmsNormArgs args;
+        args.x = gpu.put(x);
+        if (c.add) args.add = gpu.put(add);
+        if (c.weight) args.weight = gpu.put(weight);
+        if (c.rows) args.rows = gpu.put(rows);
+        args.epsilon = 1e-3f;
+        args.element = element;
+        args.out = gpu.empty<float>(static_cast<size_t>(c.tokens) * c.width);
+        args.scales = gpu.empty<float>(static_cast<size_t>(c.tokens));
+        args.tokens = c.tokens;
+        args.width = c.width;
+        gpu.run(gpu.kernels().rms_norm, args);
+
+        std::vector<double> expected, sums(count);
+        for (size_t i = 0; i < count; ++i) sums[i] = x[i] + (c.add ? add[i] : 0.0f);
+        for (int t = 0; t < c.tokens; ++t) {
+          const double* row = &sums[static_cast<size_t>(c.rows ? rows[t] : t) * c.width];
+          double squares = 0;
+          for (int i = 0; i < c.width; ++i) squares += row[i] * row[i];
+          const double factor = c.weight ? 1 / std::sqrt(squares / c.width + 1e-3) : 1;
+          for (int i = 0; i < c.width; ++i) {
+            expected.push_back(row[i] * factor * (c.weight ? weight[i] : 1));
+          }
+        }
+        expect_rows(read_rows(gpu, args.out, args.scales, element, c.tokens, c.width), expected,
+                    c.width, rounding(element));
+        EXPECT_LT(relative_error(gpu.get(args.x, count), sums), 1e-6);
+      }
+    }
+  }
+}
+
+TEST(RmsNorm, RowsOfZerosHaveNoNaN) {
+  for (const Element element : kElements) {
+    Gpu gpu;
+    RmsNormArgs args;
+    args.x = gpu.put(std::vector<float>(64));
+    args.weight = gpu.put(std::vector<float>(64, 1.0f));
+    args.epsilon = 1e-6f;
+    args.element = element;
+    args.out = gpu.empty<float>(64);
+    args.scales = gpu.empty<float>(1);
+    args.tokens = 1;
+    args.width = 64;
+    gpu.run(gpu.kernels().rms_norm, args);
+    expect_rows(read_rows(gpu, args.out, args.scales, element, 1, 64), std::vector<double>(64), 64,
+                0);
+  }
+}
+
+TEST(RmsNorm, MovesWhatItMust) {
+  Gpu gpu;
+  const int tokens = 4, width = 4096;
+  const size_t count = static_cast<size_t>(tokens) * width;
+  RmsNormArgs args;
+  args.x = gpu.put(random_floats(count, 1));
+  args.add = gpu.put(random_floats(count, 2));
+  args.weight = gpu.put(random_floats(width, 3));
+  args.out = gpu.empty<float>(count / 2);
+  args.element = Element::kF16;
+  args.tokens = tokens;
+  args.width = width;
+  gpu.run(gpu.kernels().rms_norm, args);
+  const simt::Counters c = gpu.counted();
+  EXPECT_LE(c.read_bytes, 1.05 * (8 * count + 4 * width));
+  EXPECT_LE(c.written_bytes, 1.05 * (4 * count + 2 * count));
+  EXPECT_GE(c.sector_efficiency(), 0.95);
+  EXPECT_LE(c.bank_ways(), 1.1);
+}
+
+TEST(SiluMul, IsWhatItsFormulaSays) {
+  for (const Element element : kElements) {
+    for (const simt::Order order : kOrders) {
+      Gpu gpu(order);
+      const int tokens = 3, width = 1540;
+      const size_t count = static_cast<size_t>(tokens) * width;
+      const auto gate = random_floats(count, 1, 3), up = random_floats(count, 2);
+      SiluMulArgs args;
+      args.gate = gpu.put(gate);
+      args.up = gpu.put(up);
+      args.element = element;
+      args.out = gpu.empty<float>(count);
+      args.scales = gpu.empty<float>(tokens);
+      args.tokens = tokens;
+      args.width = width;
+      gpu.run(gpu.kernels().silu_mul, args);
+      std::vector<double> expected(count);
+      for (size_t i = 0; i < count; ++i) {
+        expected[i] = gate[i] / (1 + std::exp(-double{gate[i]})) * up[i];
+      }
+      expect_rows(read_rows(gpu, args.out, args.scales, element, tokens, width), expected, width,
+                  rounding(element));
+    }
+  }
+}
+
+TEST(Embed, GathersRowsOfEveryFormat) {
+  for (int f = 0; f < kFormats; ++f) {
+    const auto format = static_cast<Format>(f);
+    for (const simt::Order order : kOrders) {
+      SCOPED_TRACE(name(format));
+      Gpu gpu(order);
+      const int columns = 32 * 19;
+      const HostMatrix table = random_matrix(format, 7, columns, 5);
+      const std::vector<int32_t> ids = {6, 0, 3, 3, 7, -1};  // two are outside
+      EmbedArgs args;
+      args.table = table.on(gpu);
+      args.ids = gpu.put(ids);
+      args.out = gpu.empty<float>(ids.size() * columns);
+      args.tokens = static_cast<int>(ids.size());
+      gpu.run(gpu.kernels().embed, args);
+      const auto out = gpu.get(args.out, ids.size() * columns);
+      for (size_t t = 0; t < ids.size(); ++t) {
+        for (int i = 0; i < columns; ++i) {
+          const bool known = ids[t] >= 0 && ids[t] < 7;
+          const double expected = known ? table.value(ids[t], i) : 0;
+          ASSERT_NEAR(out[t * columns + i], expected, std::abs(expected) * 1e-6 + 1e-7)
+              << t << ' ' << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(Dequantize, GivesEveryFormatsValues) {
+  for (int f = 0; f < kFormats; ++f) {
+    for (const Element element : {Element::kF32, Element::kF16, Element::kBF16}) {
+      const auto format = static_cast<Format>(f);
+      SCOPED_TRACE(name(format));
+      Gpu gpu(simt::Order::kRandom);
+      const int rows = 3, columns = 32 * 5;
+      const HostMatrix matrix = random_matrix(format, rows, columns, 9);
+      DequantizeArgs args;
+      args.matrix = matrix.on(gpu);
+      args.element = element;
+      args.out = gpu.empty<float>(static_cast<size_t>(rows) * columns);
+      gpu.run(gpu.kernels().dequantize, args);
+      std::vector<double> expected;
+      for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < columns; ++c) expected.push_back(matrix.value(r, c));
+      }
+      expect_rows(read_rows(gpu, args.out, nullptr, element, rows, columns), expected, columns,
+                  rounding(element));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mokume::cuda
