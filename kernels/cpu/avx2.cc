@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
+#include "kernels/cpu/dot_avx2.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/simd_avx2.h"
 #include "kernels/cpu/tables.h"

@@ -1,4 +1,9 @@
-#include <initializer_list>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include <algorithm>
+#include <iterator>
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/tables.h"
@@ -10,6 +15,10 @@ namespace {
 bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("f16c");
+}
+bool has_avx_vnni() {
+  unsigned eax = 0, ebx, ecx, edx;
+  return has_avx2() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1) != 0;
 }
 bool has_avx512_vnni() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -27,6 +36,8 @@ const CpuKernels* cpu_kernels(Isa isa) {
 #if defined(__x86_64__)
     case Isa::kAvx2:
       return has_avx2() ? &avx2_kernels() : nullptr;
+    case Isa::kAvxVnni:
+      return has_avx_vnni() ? &avx_vnni_kernels() : nullptr;
     case Isa::kAvx512Vnni:
       return has_avx512_vnni() ? &avx512_vnni_kernels() : nullptr;
 #else
@@ -38,10 +49,9 @@ const CpuKernels* cpu_kernels(Isa isa) {
 }
 
 const CpuKernels& best_cpu_kernels() {
-  for (Isa isa : {Isa::kAvx512Vnni, Isa::kAvx2}) {
-    if (const CpuKernels* kernels = cpu_kernels(isa)) return *kernels;
-  }
-  return scalar_kernels();
+  const auto found =
+      std::find_if(std::rbegin(kIsas), std::rend(kIsas), [](Isa isa) { return cpu_kernels(isa); });
+  return *cpu_kernels(*found);  // there is always the scalar one
 }
 
 }  // namespace mokume::kernels

@@ -1,5 +1,6 @@
-// 16 lanes as two AVX2 registers. Included by one .cc only, which is compiled for that instruction
-// set.
+// 16 lanes as two AVX2 registers. Included by the .cc files that are compiled for AVX2 and more;
+// each has functions of its own, since their instructions differ. The dot products are in
+// dot_avx2.h and dot_avx_vnni.h.
 #pragma once
 
 #include <immintrin.h>
@@ -7,6 +8,7 @@
 #include <cstdint>
 
 namespace mokume::kernels::avx2 {
+namespace {
 
 inline constexpr int kTokenTile = 2;
 inline constexpr int kAttentionRows = 2;
@@ -155,6 +157,11 @@ struct Bytes {
     const auto* halves = reinterpret_cast<const __m256i*>(p);
     return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
   }
+  void store(uint8_t* p) const {
+    auto* halves = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(halves, lo);
+    _mm256_storeu_si256(halves + 1, hi);
+  }
 };
 inline Bytes low_nibbles(Bytes b) {
   const __m256i mask = _mm256_set1_epi8(15);
@@ -192,35 +199,6 @@ struct Sums {
 };
 inline Vec to_float(Sums s) { return {_mm256_cvtepi32_ps(s.lo), _mm256_cvtepi32_ps(s.hi)}; }
 
-typedef int32_t Quad __attribute__((may_alias));
-
-inline __m256i broadcast(const int8_t* four) {
-  return _mm256_set1_epi32(*reinterpret_cast<const Quad*>(four));
-}
-inline __m256i add_pairs(__m256i sum, __m256i pairs) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
-
-/// Adds weight[0..3] * activation[0..3] in every lane, for weights up to 128 (a pair of products
-/// must fit int16).
-inline void add_products(Sums& s, Bytes weight, const int8_t* activation) {
-  const __m256i a = broadcast(activation);
-  s.lo = add_pairs(s.lo, _mm256_maddubs_epi16(weight.lo, a));
-  s.hi = add_pairs(s.hi, _mm256_maddubs_epi16(weight.hi, a));
-}
-
-// Int8 weights are stored as value + 128: made signed again here, then |w| * (a with w's sign).
-inline Sums start_q8(int32_t) { return Sums::zero(); }
-inline void add_products_q8(Sums& s, Bytes weight, const int8_t* activation) {
-  const __m256i a = broadcast(activation);
-  const auto products = [a](__m256i stored) {
-    const __m256i w = _mm256_xor_si256(stored, _mm256_set1_epi8(-128));
-    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
-  };
-  s.lo = add_pairs(s.lo, products(weight.lo));
-  s.hi = add_pairs(s.hi, products(weight.hi));
-}
-
 /// Sums of the two halves of 32 quants.
 struct QuantSums {
   int first, second;
@@ -245,4 +223,5 @@ inline QuantSums store_quants(Vec a, Vec b, int8_t* out) {
   return {sum(_mm256_add_epi32(q0, q1)), sum(_mm256_add_epi32(q2, q3))};
 }
 
+}  // namespace
 }  // namespace mokume::kernels::avx2

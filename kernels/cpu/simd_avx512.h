@@ -11,6 +11,11 @@ namespace mokume::kernels::avx512_vnni {
 inline constexpr int kTokenTile = 8;      ///< tokens of a matmul tile
 inline constexpr int kAttentionRows = 8;  ///< query rows of an attention tile
 
+inline constexpr int kSweepPanels = 2;        ///< panels of a swept tile
+inline constexpr int kSweepTokens = 6;        ///< tokens whose sums are in registers at once
+inline constexpr int kSweepTokensHalves = 4;  ///< the same, with two scales in 32 columns
+inline constexpr int kSweepFrom = 17;         ///< tokens from which sweeping is faster
+
 inline __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 
 struct Vec {
@@ -78,6 +83,7 @@ inline float largest(Vec a) { return _mm512_reduce_max_ps(a.v); }
 struct Bytes {
   __m512i v;
   static Bytes load(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
 };
 inline Bytes low_nibbles(Bytes b) { return {_mm512_and_si512(b.v, _mm512_set1_epi8(15))}; }
 inline Bytes high_nibbles(Bytes b) {
@@ -109,17 +115,33 @@ inline Vec to_float(Sums s) { return {_mm512_cvtepi32_ps(s.v)}; }
 
 typedef int32_t Quad __attribute__((may_alias));
 
-/// Adds weight[0..3] * activation[0..3] in every lane; `activation` is four int8 from memory.
+/// Four activations in memory, for every row.
+struct Four {
+  const int8_t* values;
+};
+/// The same in a register, for several panels.
+struct Quads {
+  __m512i v;
+  static Quads broadcast(const int8_t* four) {
+    return {_mm512_set1_epi32(*reinterpret_cast<const Quad*>(four))};
+  }
+};
+
+/// Adds weight[0..3] * activation[0..3] in every lane.
 /// Inline assembly because g++ 12 spills accumulators around the intrinsic.
-inline void add_products(Sums& s, Bytes weight, const int8_t* activation) {
+inline void add_products(Sums& s, Bytes weight, Four activation) {
   asm("vpdpbusd %2%{1to16%}, %1, %0"
       : "+v"(s.v)
-      : "v"(weight.v), "m"(*reinterpret_cast<const Quad*>(activation)));
+      : "v"(weight.v), "m"(*reinterpret_cast<const Quad*>(activation.values)));
+}
+inline void add_products(Sums& s, Bytes weight, Quads activation) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(s.v) : "v"(weight.v), "v"(activation.v));
 }
 
 // Int8 weights are stored as value + 128, which the start value takes back.
 inline Sums start_q8(int32_t negated_sum) { return Sums::set_shifted(negated_sum, 7); }
-inline void add_products_q8(Sums& s, Bytes weight, const int8_t* activation) {
+template <typename Activation>
+inline void add_products_q8(Sums& s, Bytes weight, Activation activation) {
   add_products(s, weight, activation);
 }
 

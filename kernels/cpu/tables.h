@@ -8,6 +8,7 @@ struct CpuKernels;
 
 const CpuKernels& scalar_kernels();
 const CpuKernels& avx2_kernels();
+const CpuKernels& avx_vnni_kernels();
 const CpuKernels& avx512_vnni_kernels();
 
 }  // namespace mokume::kernels

@@ -141,7 +141,7 @@ struct QuantizedStorage {
 
 inline std::vector<Isa> machine_isas() {
   std::vector<Isa> isas;
-  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512Vnni}) {
+  for (Isa isa : kIsas) {
     if (cpu_kernels(isa)) isas.push_back(isa);
   }
   return isas;

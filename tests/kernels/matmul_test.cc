@@ -44,7 +44,8 @@ INSTANTIATE_TEST_SUITE_P(AllIsas, Matmul, testing::ValuesIn(cases_of(false)), ca
 INSTANTIATE_TEST_SUITE_P(AllIsas, QuantizedMatmul, testing::ValuesIn(cases_of(true)), case_name);
 
 constexpr int kRows[] = {1, 15, 16, 17, 48};
-constexpr int kTokens[] = {1, 2, 3, 7, 8, 9, 17};
+// The last ones are enough for the ways through the kernels that are meant for many.
+constexpr int kTokens[] = {1, 2, 3, 7, 8, 9, 17, 22};
 
 /// What the sum's terms weigh in all: rounding errors are a small share of it.
 double weight_of(const PackedMatrix& w, const float* x, int n) {
@@ -153,35 +154,43 @@ TEST_P(QuantizedMatmul, Int8ActivationsMatchTheScalarReference) {
   }
 }
 
-// The promise that batching and chunking stand on.
+struct Shape {
+  int columns, tokens;
+};
+
+// The promise that batching and chunking stand on. Wide matrices are multiplied piece by piece, and
+// so are very many tokens.
 TEST_P(Matmul, AResultDoesNotDependOnTheTokensBesideIt) {
-  constexpr int kN = 40, kT = 21;
-  const int columns = column_counts().back();
-  const Packed w(type, kN, columns, random_matrix(type, kN, columns, 3));
-  const auto x = random_floats(static_cast<size_t>(kT) * columns, 4);
-  QuantizedStorage all(kT, columns), one(1, columns);
-  kernels.quantize_rows(x.data(), columns, kT, columns, 0, all.rows);
-  std::vector<float> together(kT * kN), alone(kN);
-  for (bool int8 : {false, true}) {
-    if (int8 && !is_quantized(type.format)) continue;
-    if (int8) {
-      kernels.matmul_int8(w.matrix, 0, w.matrix.panels(), all.rows, kT,
-                          {together.data(), kN, false});
-    } else {
-      kernels.matmul_f32(w.matrix, 0, w.matrix.panels(), x.data(), columns, kT,
-                         {together.data(), kN, false});
-    }
-    for (int t = 0; t < kT; ++t) {
-      const float* row = &x[static_cast<size_t>(t) * columns];
-      kernels.quantize_rows(row, columns, 1, columns, 0, one.rows);
-      for (int p = 0; p < w.matrix.panels(); ++p) {  // and panel by panel
-        if (int8) {
-          kernels.matmul_int8(w.matrix, p, p + 1, one.rows, 1, {alone.data(), kN, false});
-        } else {
-          kernels.matmul_f32(w.matrix, p, p + 1, row, columns, 1, {alone.data(), kN, false});
-        }
+  constexpr int kN = 40;
+  for (const auto [columns, kT] : {Shape{column_counts().back(), 21}, {1792, 23}, {256, 261}}) {
+    if (GetParam().isa == Isa::kScalar && kT > 21) break;  // it has one way only
+    const Packed w(type, kN, columns, random_matrix(type, kN, columns, 3));
+    const auto x = random_floats(static_cast<size_t>(kT) * columns, 4);
+    QuantizedStorage all(kT, columns), one(1, columns);
+    kernels.quantize_rows(x.data(), columns, kT, columns, 0, all.rows);
+    std::vector<float> together(kT * kN), alone(kN);
+    for (bool int8 : {false, true}) {
+      if (int8 && !is_quantized(type.format)) continue;
+      if (int8) {
+        kernels.matmul_int8(w.matrix, 0, w.matrix.panels(), all.rows, kT,
+                            {together.data(), kN, false});
+      } else {
+        kernels.matmul_f32(w.matrix, 0, w.matrix.panels(), x.data(), columns, kT,
+                           {together.data(), kN, false});
       }
-      ASSERT_EQ(std::memcmp(alone.data(), &together[t * kN], kN * 4), 0) << "token " << t;
+      for (int t = 0; t < kT; ++t) {
+        const float* row = &x[static_cast<size_t>(t) * columns];
+        kernels.quantize_rows(row, columns, 1, columns, 0, one.rows);
+        for (int p = 0; p < w.matrix.panels(); ++p) {  // and panel by panel
+          if (int8) {
+            kernels.matmul_int8(w.matrix, p, p + 1, one.rows, 1, {alone.data(), kN, false});
+          } else {
+            kernels.matmul_f32(w.matrix, p, p + 1, row, columns, 1, {alone.data(), kN, false});
+          }
+        }
+        ASSERT_EQ(std::memcmp(alone.data(), &together[t * kN], kN * 4), 0)
+            << "token " << t << " of " << kT << ", " << columns << " columns";
+      }
     }
   }
 }

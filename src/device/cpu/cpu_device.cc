@@ -25,8 +25,7 @@ std::vector<int> usable_cores() {
 
 Result<const kernels::CpuKernels*> find_kernels(const std::string& isa) {
   if (isa.empty()) return &kernels::best_cpu_kernels();
-  using kernels::Isa;
-  for (Isa candidate : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512Vnni}) {
+  for (kernels::Isa candidate : kernels::kIsas) {
     const kernels::CpuKernels* found = kernels::cpu_kernels(candidate);
     if (found && isa == found->name) return found;
   }

@@ -14,7 +14,8 @@ struct CpuDeviceOptions {
   std::string name = "cpu0";
   int threads = 0;         ///< 0: one for every core that the process may use
   std::vector<int> cores;  ///< pin thread i to cores[i % size]; empty: no pinning
-  std::string isa;         ///< "scalar", "avx2", "avx512-vnni"; empty: the best the machine has
+  std::string
+      isa;  ///< "scalar", "avx2", "avx-vnni", "avx512-vnni"; empty: the best the machine has
 };
 
 /// InvalidArgument for an instruction set that the machine lacks or a core that the process may not

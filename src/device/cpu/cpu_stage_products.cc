@@ -80,7 +80,8 @@ class CpuStage::ProductsOp final : public Op {
   ProductsOp(const CpuStage& stage, const Products& products)
       : stage_(stage), products_(products), grain_(grain_of(products, stage.pool_.threads())) {}
   int items() const override { return rows() > 0 ? products_.panels : 0; }
-  int grain() const override { return grain_; }
+  // Of many tokens the kernels take two panels at a time.
+  int grain() const override { return (grain_ + 1) / 2 * 2; }
   void compute(int, int begin, int end) const override {
     for_products(products_, begin, end, [&](const Product& product, int from, int to, int) {
       const auto stride = static_cast<size_t>(product.linear->matrix.rows);
@@ -198,9 +199,10 @@ void CpuStage::run_product(const Product& product, int panel_begin, int panel_en
   } else {
     kernels::MatmulOutput added = out;
     added.accumulate = true;
-    for (int panel = 0; panel < panels; ++panel) {  // while it is in the cache
-      kernels_.matmul_int8(w, panel, panel + 1, quantized, rows, out);
-      kernels_.matmul_int8(w, panel, panel + 1, input.residuals(w.columns), rows, added);
+    for (int begin = 0; begin < panels; begin += 2) {  // while they are in the cache
+      const int end = std::min(begin + 2, panels);
+      kernels_.matmul_int8(w, begin, end, quantized, rows, out);
+      kernels_.matmul_int8(w, begin, end, input.residuals(w.columns), rows, added);
     }
   }
 }

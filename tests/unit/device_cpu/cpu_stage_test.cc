@@ -166,7 +166,7 @@ class Pipeline {
 /// Names of the instruction sets of this machine.
 std::vector<std::string> isas() {
   std::vector<std::string> names;
-  for (auto isa : {kernels::Isa::kScalar, kernels::Isa::kAvx2, kernels::Isa::kAvx512Vnni}) {
+  for (auto isa : kernels::kIsas) {
     if (const auto* found = kernels::cpu_kernels(isa)) names.push_back(found->name);
   }
   return names;
