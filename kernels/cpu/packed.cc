@@ -1,5 +1,6 @@
 #include "kernels/cpu/packed.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -64,27 +65,70 @@ int quant_value(const Layout& layout, const uint8_t* quants, int lane, int i) {
   return level - layout.zero;
 }
 
+/// What one row's values are made of beside its quants.
+class PackedRow {
+ public:
+  PackedRow(const PackedMatrix& matrix, int row)
+      : format_(matrix.format),
+        layout_(layout(format_)),
+        panel_(matrix.panel(row / kPanelRows)),
+        lane_(row % kPanelRows),
+        factor_(matrix.factor) {
+    if (!has_row_scales(format_)) return;
+    factor_ = load<float>(panel_ + matrix.row_scales_at() + lane_ * sizeof(float));
+  }
+
+  float element(int column) const {
+    const size_t at = static_cast<size_t>(column) * kPanelRows + lane_;
+    return float_value(format_, panel_, at) * unit(format_) * factor_;
+  }
+
+  /// Columns [first, last), of one group.
+  void group(int first, int last, float* out) const {
+    const uint8_t* block = panel_ + static_cast<size_t>(first / kBlock) * block_bytes(format_);
+    const int index = first % kBlock / layout_.group, at = index * kPanelRows + lane_;
+    const uint8_t* quants = block + index * group_quants_bytes(format_);
+    const float scale = scale_value(layout_.scales, block + scales_at(format_), at);
+    const float minimum =
+        layout_.minimums ? scale_value(layout_.scales, block + minimums_at(format_), at) : 0;
+    for (int column = first; column < last; ++column) {
+      const int q = quant_value(layout_, quants, lane_, column % layout_.group);
+      float value = scale * static_cast<float>(q);
+      if (layout_.minimums) value += minimum;
+      *out++ = value * unit(format_) * factor_;
+    }
+  }
+
+  int group_columns() const { return layout_.group; }
+
+ private:
+  const Format format_;
+  const Layout layout_;
+  const uint8_t* const panel_;
+  const int lane_;
+  float factor_;
+};
+
 }  // namespace
 
 float packed_value(const PackedMatrix& matrix, int row, int column) {
-  const Format format = matrix.format;
-  const uint8_t* panel = matrix.panel(row / kPanelRows);
-  const int lane = row % kPanelRows;
-  const float factor = has_row_scales(format)
-                           ? load<float>(panel + matrix.row_scales_at() + lane * sizeof(float))
-                           : matrix.factor;
-  if (!is_quantized(format)) {
-    const size_t element = static_cast<size_t>(column) * kPanelRows + lane;
-    return float_value(format, panel, element) * unit(format) * factor;
+  const PackedRow packed(matrix, row);
+  if (!is_quantized(matrix.format)) return packed.element(column);
+  float value;
+  packed.group(column, column + 1, &value);
+  return value;
+}
+
+void unpack_row(const PackedMatrix& matrix, int row, float* out) {
+  const PackedRow packed(matrix, row);
+  if (!is_quantized(matrix.format)) {
+    for (int column = 0; column < matrix.columns; ++column) out[column] = packed.element(column);
+    return;
   }
-  const Layout l = layout(format);
-  const uint8_t* block = panel + static_cast<size_t>(column / kBlock) * block_bytes(format);
-  const int group = column % kBlock / l.group;
-  const int q = quant_value(l, block + group * group_quants_bytes(format), lane, column % l.group);
-  const int scale = group * kPanelRows + lane;
-  float value = scale_value(l.scales, block + scales_at(format), scale) * static_cast<float>(q);
-  if (l.minimums) value += scale_value(l.scales, block + minimums_at(format), scale);
-  return value * unit(format) * factor;
+  const int step = packed.group_columns();
+  for (int first = 0; first < matrix.columns; first += step) {
+    packed.group(first, std::min(first + step, matrix.columns), out + first);
+  }
 }
 
 }  // namespace mokume::kernels

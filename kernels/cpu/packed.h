@@ -166,4 +166,7 @@ struct PackedMatrix {
 /// The value at [row, column], for references and tests.
 float packed_value(const PackedMatrix& matrix, int row, int column);
 
+/// The values of a row, `columns` of them.
+void unpack_row(const PackedMatrix& matrix, int row, float* out);
+
 }  // namespace mokume::kernels

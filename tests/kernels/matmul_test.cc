@@ -59,11 +59,13 @@ TEST_P(Matmul, PackingKeepsEveryValue) {
   for (int columns : column_counts()) {
     const MadeMatrix source = random_matrix(type, 19, columns, 5);
     const Packed packed(type, 19, columns, source);
+    std::vector<float> row(static_cast<size_t>(columns));
     for (int n = 0; n < 19; ++n) {
+      unpack_row(packed.matrix, n, row.data());
       for (int k = 0; k < columns; ++k) {
-        ASSERT_EQ(packed_value(packed.matrix, n, k),
-                  source_value(type, source.row(n), source.row_scales(n), k))
-            << n << ", " << k << " of " << columns;
+        const float value = source_value(type, source.row(n), source.row_scales(n), k);
+        ASSERT_EQ(packed_value(packed.matrix, n, k), value) << n << ", " << k << " of " << columns;
+        ASSERT_EQ(row[k], value) << n << ", " << k << " of " << columns;
       }
     }
   }

@@ -147,9 +147,11 @@ Status CpuStage::load() {
   for (int i = options_.first_layer; i < options_.last_layer; ++i) {
     const uint64_t kv = kv_bytes(options_, i, i + 1) / 2;  // keys and values take half each
     const uint64_t states = states_bytes(options_, i, i + 1);
-    for (const auto& [buffers, bytes] :
-         {std::pair{&keys_, kv}, {&values_, kv}, {&states_, states}}) {
-      MKM_ASSIGN_OR_RETURN(Buffer buffer, Buffer::allocate(bytes));
+    // A few positions of every layer would take two large pages a layer.
+    for (const auto& [buffers, bytes, pages] : {std::tuple{&keys_, kv, Buffer::Pages::kSmall},
+                                                {&values_, kv, Buffer::Pages::kSmall},
+                                                {&states_, states, Buffer::Pages::kLarge}}) {
+      MKM_ASSIGN_OR_RETURN(Buffer buffer, Buffer::allocate(bytes, pages));
       buffers->push_back(std::move(buffer));
       memory_bytes_ += bytes;
     }

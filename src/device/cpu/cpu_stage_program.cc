@@ -44,7 +44,9 @@ void CpuStage::fill_tokens(int, int, int begin, int end) const {
   const auto width = static_cast<size_t>(widths_.hidden);
   for (int t = begin; t < end; ++t) {
     float* hidden = hidden_ + static_cast<size_t>(t) * width;
-    if (weights_.embedding) {
+    if (weights_.head_is_embedding) {
+      kernels::unpack_row(weights_.head.matrix, step_.token_ids[t], hidden);
+    } else if (weights_.embedding) {
       dequantize_row(*weights_.embedding, step_.token_ids[t], {hidden, width});
     } else {
       std::memcpy(hidden, step_.hidden_in + static_cast<size_t>(t) * width, width * sizeof(float));

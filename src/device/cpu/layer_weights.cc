@@ -29,7 +29,8 @@ int rope_table(const Rope& rope, std::vector<const Rope*>& ropes) {
   return static_cast<int>(ropes.size()) - 1;
 }
 
-// Packs linear layers one behind the other and gives the pages of their source back.
+// Packs linear layers one behind the other and gives the pages of their source back, which are read
+// again where somebody still needs them.
 class Packer {
  public:
   Packer(const StageOptions& options, uint8_t* storage, ThreadPool& pool)
@@ -37,9 +38,7 @@ class Packer {
 
   Status pack(const Linear& linear, WeightFormat format, PackedLinear& target) {
     if (format != WeightFormat::kKeep) return convert(linear, format, target);
-    const bool still_read = linear.weight.data == model_.spec.embedding.data;
-    const WeightSource* source = still_read ? nullptr : model_.weights.get();
-    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_, source));
+    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_, model_.weights.get()));
     target.source = &linear;
     next_ += packed_bytes(linear.weight);
     return absl::OkStatus();
@@ -165,8 +164,12 @@ Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool)
   }
   if (options.has_embedding) weights.embedding = &spec.embedding;
   if (options.has_head) {
+    const WeightFormat format = held_head_format(options);
     weights.final_norm = norm_weights(spec.final_norm);
-    MKM_RETURN_IF_ERROR(packer.pack(spec.head, held_head_format(options), weights.head));
+    MKM_RETURN_IF_ERROR(packer.pack(spec.head, format, weights.head));
+    weights.head_is_embedding = options.has_embedding && format == WeightFormat::kKeep &&
+                                spec.head.weight.data == spec.embedding.data &&
+                                weights.head.matrix.factor == 1;
   }
   return weights;
 }

@@ -54,6 +54,7 @@ struct StageWeights {
   const TensorView* embedding = nullptr;
   NormWeights final_norm;
   PackedLinear head;
+  bool head_is_embedding = false;  ///< its rows are the embedding's values
 };
 
 /// Bytes that load_weights() will allocate.

@@ -34,13 +34,13 @@ Buffer::~Buffer() {
   if (data_) munmap(data_, bytes_);
 }
 
-Result<Buffer> Buffer::allocate(uint64_t bytes) {
+Result<Buffer> Buffer::allocate(uint64_t bytes, Pages pages) {
   Buffer buffer;
   if (bytes == 0) return buffer;
   void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED)
     return resource_exhausted("cpu", "the system refused ", bytes, " bytes of memory");
-  madvise(data, bytes, MADV_HUGEPAGE);
+  madvise(data, bytes, pages == Pages::kLarge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   buffer.data_ = data;
   buffer.bytes_ = bytes;
   return buffer;

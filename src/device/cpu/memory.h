@@ -22,8 +22,10 @@ class Buffer {
   }
   ~Buffer();
 
-  /// ResourceExhausted when the system refuses.
-  static Result<Buffer> allocate(uint64_t bytes);
+  /// Large pages cost fewer misses of the translation buffers; small ones let scattered pieces of a
+  /// buffer take no more room than they have. ResourceExhausted when the system refuses.
+  enum class Pages { kLarge, kSmall };
+  static Result<Buffer> allocate(uint64_t bytes, Pages pages = Pages::kLarge);
 
   uint64_t bytes() const { return bytes_; }
   template <typename T = uint8_t>
