@@ -199,11 +199,13 @@ struct Int8Tile {
   }
 };
 
-/// Blocks of a multiprocessor: as many as the registers of so many sums allow without spills.
+/// Blocks of a multiprocessor: as many as registers allow without spills. The wider an element, the
+/// more of a tile's weights are on their way in registers, so that fewer blocks keep as many bytes
+/// in flight.
 template <Format kFormat, int kTokens>
 constexpr int min_blocks() {
-  if (kFormat == Format::kF32 || kTokens == 16) return 1;
-  return kTokens <= 2 && bits(kFormat) < 16 ? 3 : 2;
+  if (kTokens >= 8 || bits(kFormat) == 32 || (kTokens == 4 && bits(kFormat) == 16)) return 1;
+  return kTokens <= 2 && bits(kFormat) == 4 ? 3 : 2;
 }
 
 template <Format kFormat, int kTokens, bool kDot>
