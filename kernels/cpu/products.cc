@@ -1,5 +1,7 @@
 #include "kernels/cpu/products.h"
 
+#include "kernels/cpu/clones.h"
+
 namespace mokume::kernels {
 namespace {
 
@@ -21,11 +23,7 @@ constexpr int kTileRows = 8, kTileColumns = 16;
 }  // namespace
 
 // The same additions in the same order on every machine, with as wide vectors as it has.
-// (Sanitizers are not ready yet when the choice is made.)
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-[[gnu::target_clones("avx512f", "avx2", "default")]]
-#endif
+MOKUME_CLONES
 void add_products(const FloatRows& a, const FloatRows& b, int depth, float* c, size_t c_stride,
                   int rows, int columns) {
   for (int i = 0; i < rows; i += kTileRows) {

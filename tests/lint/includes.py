@@ -48,6 +48,8 @@ LIBRARIES = {
     "CLI": {"cli", "main"},
     "cuda_runtime_api.h": {"device/cuda"},
     "cublasLt.h": {"device/cuda"},
+    "dnnl.hpp": {"device/cpu"},
+    "omp.h": {"device/cpu"},
 }
 # Folders of C and POSIX headers.
 SYSTEM = {"sys", "linux", "asm", "arpa", "net", "netinet", "bits"}

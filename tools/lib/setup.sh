@@ -62,16 +62,21 @@ make_venv() {
   run_step "Python environment in .venv" "$LOGS/venv.log" python3 -m venv "$VENV"
 }
 
-# The Python packages of the tests, pinned.
+# install_requirements NAME...: the Python packages of tools/lib/NAME.txt, pinned.
 install_requirements() {
-  local stamp=$VENV/requirements.installed
-  if cmp -s tools/lib/requirements.txt "$stamp"; then
+  local name wanted=()
+  for name in "$@"; do
+    cmp -s "tools/lib/$name.txt" "$VENV/$name.installed" || wanted+=("$name")
+  done
+  if ((${#wanted[@]} == 0)); then
     say "- Python packages: all there"
     return
   fi
-  run_step "Python packages" "$LOGS/pip.log" \
-    "$VENV/bin/python" -m pip install --disable-pip-version-check -r tools/lib/requirements.txt &&
-    cp tools/lib/requirements.txt "$stamp"
+  for name in "${wanted[@]}"; do
+    run_step "Python packages of $name.txt" "$LOGS/pip-$name.log" \
+      "$VENV/bin/python" -m pip install --disable-pip-version-check -r "tools/lib/$name.txt" &&
+      cp "tools/lib/$name.txt" "$VENV/$name.installed" || return
+  done
 }
 
 fetch_model() {

@@ -34,10 +34,23 @@ Result<const kernels::CpuKernels*> find_kernels(const std::string& isa) {
                           kernels::best_cpu_kernels().name, ")");
 }
 
+/// A device that is held to an instruction set below the machine's asks no library, which would use
+/// them all.
+ProductEngines::Use engines_to_use(const CpuDeviceOptions& options,
+                                   const kernels::CpuKernels& kernels) {
+  const bool best = &kernels == &kernels::best_cpu_kernels();
+  const bool library = best || options.products == ProductEngines::Use::kLibrary;
+  return library ? options.products : ProductEngines::Use::kKernels;
+}
+
 class CpuDevice : public Device {
  public:
   CpuDevice(const CpuDeviceOptions& options, int threads, const kernels::CpuKernels& kernels)
-      : kernels_(kernels), pool_(threads, options.cores), worker_([this] { pool_.pin_caller(); }) {
+      : kernels_(kernels),
+        engines_(kernels, threads, engines_to_use(options, kernels)),
+        exact_engines_(kernels, threads, ProductEngines::Use::kKernels),
+        pool_(threads, options.cores),
+        worker_([this] { pool_.pin_caller(); }) {
     info_.name = options.name;
     info_.kind = "cpu";
     info_.description =
@@ -49,12 +62,14 @@ class CpuDevice : public Device {
 
   Result<std::unique_ptr<Stage>> make_stage(const StageOptions& options) override {
     Result<std::unique_ptr<Stage>> stage = internal_error("cpu", "no stage made");
-    worker_.run([&] { stage = CpuStage::create(options, kernels_, pool_, worker_); });
+    ProductEngines& engines = options.exact ? exact_engines_ : engines_;
+    worker_.run([&] { stage = CpuStage::create(options, kernels_, engines, pool_, worker_); });
     return stage;
   }
 
  private:
   const kernels::CpuKernels& kernels_;
+  ProductEngines engines_, exact_engines_;
   DeviceInfo info_;
   ThreadPool pool_;
   DeviceWorker worker_;

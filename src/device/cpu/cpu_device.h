@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "device/cpu/product_engines.h"
 #include "device/device.h"
 
 namespace mokume {
@@ -16,6 +17,8 @@ struct CpuDeviceOptions {
   std::vector<int> cores;  ///< pin thread i to cores[i % size]; empty: no pinning
   std::string
       isa;  ///< "scalar", "avx2", "avx-vnni", "avx512-vnni"; empty: the best the machine has
+  /// What multiplies weights in F32 and BF16.
+  ProductEngines::Use products = ProductEngines::Use::kFaster;
 };
 
 /// InvalidArgument for an instruction set that the machine lacks or a core that the process may not

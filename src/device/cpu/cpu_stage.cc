@@ -99,10 +99,11 @@ uint64_t states_bytes(const StageOptions& options, int first, int last) {
   return all.value_or(std::numeric_limits<uint64_t>::max() / 4);
 }
 
-Status check_memory(const StageOptions& options, const StageWidths& widths, int threads) {
+Status check_memory(const StageOptions& options, const StageWidths& widths, ProductEngines& engines,
+                    int threads) {
   const uint64_t kv = kv_bytes(options, options.first_layer, options.last_layer);
   const uint64_t states = states_bytes(options, options.first_layer, options.last_layer);
-  const uint64_t needed = weight_bytes(options) + kv + states +
+  const uint64_t needed = weight_bytes(options, engines) + kv + states +
                           Workspace::bytes(widths, max_rows(options), threads) +
                           conversion_bytes(options);
   const uint64_t available = available_memory();
@@ -130,20 +131,21 @@ CpuStage::~CpuStage() {
 
 Result<std::unique_ptr<Stage>> CpuStage::create(const StageOptions& options,
                                                 const kernels::CpuKernels& kernels,
-                                                ThreadPool& pool, DeviceWorker& worker) {
+                                                ProductEngines& engines, ThreadPool& pool,
+                                                DeviceWorker& worker) {
   MKM_RETURN_IF_ERROR(check_options(options));
-  MKM_RETURN_IF_ERROR(check_memory(options, widths_of(options), pool.threads()));
+  MKM_RETURN_IF_ERROR(check_memory(options, widths_of(options), engines, pool.threads()));
   std::unique_ptr<CpuStage> stage(new CpuStage(options, kernels, pool, worker));
-  MKM_RETURN_IF_ERROR(stage->load());
+  MKM_RETURN_IF_ERROR(stage->load(engines));
   return stage;
 }
 
-Status CpuStage::load() {
-  MKM_ASSIGN_OR_RETURN(weights_, load_weights(options_, pool_));
+Status CpuStage::load(ProductEngines& engines) {
+  MKM_ASSIGN_OR_RETURN(weights_, load_weights(options_, pool_, engines));
   for (const Rope* rope : weights_.ropes) widths_.rope += rope->dims;
   MKM_ASSIGN_OR_RETURN(space_, Workspace::create(widths_, max_rows(options_), pool_.threads()));
-  memory_bytes_ =
-      weight_bytes(options_) + Workspace::bytes(widths_, max_rows(options_), pool_.threads());
+  memory_bytes_ = weight_bytes(options_, engines) +
+                  Workspace::bytes(widths_, max_rows(options_), pool_.threads());
   for (int i = options_.first_layer; i < options_.last_layer; ++i) {
     const uint64_t kv = kv_bytes(options_, i, i + 1) / 2;  // keys and values take half each
     const uint64_t states = states_bytes(options_, i, i + 1);

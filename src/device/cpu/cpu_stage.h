@@ -30,7 +30,8 @@ class CpuStage : public Stage {
  public:
   /// Called on the worker's thread. `pool` and `worker` outlive the stage.
   static Result<std::unique_ptr<Stage>> create(const StageOptions& options,
-                                               const kernels::CpuKernels& kernels, ThreadPool& pool,
+                                               const kernels::CpuKernels& kernels,
+                                               ProductEngines& engines, ThreadPool& pool,
                                                DeviceWorker& worker);
   ~CpuStage() override;
 
@@ -44,7 +45,7 @@ class CpuStage : public Stage {
  private:
   CpuStage(const StageOptions& options, const kernels::CpuKernels& kernels, ThreadPool& pool,
            DeviceWorker& worker);
-  Status load();
+  Status load(ProductEngines& engines);
 
   Status run_step(const StageStep& step);
   void prepare(const StageStep& step);
@@ -98,8 +99,10 @@ class CpuStage : public Stage {
   void multiply(Program& program, Products products) const;
   void fill_input(const Products& products, int begin, int end, const InputRows& input,
                   float* spare) const;
-  void run_product(const Product& product, int panel_begin, int panel_end, const InputRows& input,
-                   int rows, const kernels::MatmulOutput& out) const;
+  void run_product(const Product& product, int thread, int panel_begin, int panel_end,
+                   const InputRows& input, int rows, const kernels::MatmulOutput& out) const;
+  void run_library(const PackedLinear& linear, int thread, int panel_begin, int panel_end,
+                   const InputRows& input, int rows, const kernels::MatmulOutput& out) const;
   bool takes_int8(const PackedLinear& linear) const;
 
   /// In place; does nothing where the layer has no such norm.
@@ -127,6 +130,7 @@ class CpuStage : public Stage {
   uint64_t memory_bytes_ = 0;
   std::atomic<double> busy_seconds_{0};
   std::atomic<int> steps_in_flight_{0};
+  mutable std::atomic<bool> library_failed_{false};  // in the current step
 };
 
 }  // namespace mokume

@@ -5,16 +5,25 @@
 // step of many tokens threads share the input and write in place.
 #include <algorithm>
 
+#include "base/checked.h"
 #include "device/cpu/cpu_stage.h"
 #include "device/cpu/rows.h"
+#include "kernels/cpu/slices.h"
 
 namespace mokume {
 namespace {
 
 using kernels::kPanelRows;
 
+constexpr int kSlicePanels = SliceProduct::kRows / kPanelRows;
+
 // Pieces that each thread's share of a product is cut into.
 constexpr int kPiecesPerThread = 8;
+
+// The product's panels in whole units.
+int panels_of(const Product& product, int unit) {
+  return static_cast<int>(round_up(product.linear->matrix.panels(), unit));
+}
 
 // Calls use(product, first panel, last, panel of the piece where they begin) for what a piece,
 // panels [begin, end) of all the products, takes of each.
@@ -25,7 +34,7 @@ void for_products(const Products& products, int begin, int end, const Use& use) 
     const int count = product.linear->matrix.panels();
     const int from = std::clamp(begin - first, 0, count), to = std::clamp(end - first, 0, count);
     if (from < to) use(product, from, to, first + from - begin);
-    first += count;
+    first += panels_of(product, products.unit);
   }
 }
 
@@ -35,7 +44,8 @@ int rows_of(const PackedLinear& linear, int from, int to) {
 }
 
 int grain_of(const Products& products, int threads) {
-  return std::clamp(products.panels / (threads * kPiecesPerThread), 1, kMostPanels);
+  const int grain = std::clamp(products.panels / (threads * kPiecesPerThread), 1, kMostPanels);
+  return static_cast<int>(round_up(grain, products.unit));
 }
 
 }  // namespace
@@ -82,11 +92,11 @@ class CpuStage::ProductsOp final : public Op {
   int items() const override { return rows() > 0 ? products_.panels : 0; }
   // Of many tokens the kernels take two panels at a time.
   int grain() const override { return (grain_ + 1) / 2 * 2; }
-  void compute(int, int begin, int end) const override {
+  void compute(int thread, int begin, int end) const override {
     for_products(products_, begin, end, [&](const Product& product, int from, int to, int) {
       const auto stride = static_cast<size_t>(product.linear->matrix.rows);
       float* out = *product.out + static_cast<size_t>(from) * kPanelRows;
-      stage_.run_product(product, from, to, stage_.space_.input, rows(),
+      stage_.run_product(product, thread, from, to, stage_.space_.input, rows(),
                          {out, stride, product.add});
       const float* bias = product.linear->bias;
       if (!bias) return;
@@ -120,7 +130,7 @@ class CpuStage::RepeatableProductsOp final : public Op {
     for_products(products_, begin, end, [&](const Product& product, int from, int to, int at) {
       float* out = own.out + static_cast<size_t>(at) * kPanelRows * kFewTokens;
       const auto stride = static_cast<size_t>(to - from) * kPanelRows;
-      stage_.run_product(product, from, to, own.input, rows(), {out, stride, false});
+      stage_.run_product(product, thread, from, to, own.input, rows(), {out, stride, false});
     });
   }
   void commit(int thread, int begin, int end) const override {
@@ -154,7 +164,12 @@ class CpuStage::RepeatableProductsOp final : public Op {
 void CpuStage::multiply(Program& program, Products products) const {
   products.columns = products.list[0].linear->matrix.columns;
   for (const Product& product : products.products()) {
-    products.panels += product.linear->matrix.panels();
+    if (!product.linear->library) continue;
+    products.unit = kSlicePanels;
+    if (product.linear->matrix.format == kernels::Format::kBF16) products.rounds = true;
+  }
+  for (const Product& product : products.products()) {
+    products.panels += panels_of(product, products.unit);
     if (!takes_int8(*product.linear)) continue;
     products.quantizes = true;
     products.twice = products.twice || product.twice;
@@ -177,6 +192,10 @@ void CpuStage::fill_input(const Products& products, int begin, int end, const In
     float* row = rows + static_cast<size_t>(r - begin) * columns;
     (this->*products.fill_row)(products.layer, r, row, spare);
   }
+  if (products.rounds) {
+    const size_t count = static_cast<size_t>(end - begin) * static_cast<size_t>(columns);
+    kernels::to_bfloat16(rows, count, input.bfloat16 + static_cast<size_t>(begin) * columns);
+  }
   if (!products.quantizes) return;
   const kernels::QuantizedRows quantized = input.quantized(columns);
   kernels_.quantize_rows(rows, columns, end - begin, columns, begin, quantized);
@@ -186,9 +205,11 @@ void CpuStage::fill_input(const Products& products, int begin, int end, const In
 }
 
 // Panels [panel_begin, panel_end) of one product, their rows first in `out`.
-void CpuStage::run_product(const Product& product, int panel_begin, int panel_end,
+void CpuStage::run_product(const Product& product, int thread, int panel_begin, int panel_end,
                            const InputRows& input, int rows,
                            const kernels::MatmulOutput& out) const {
+  if (product.linear->library)
+    return run_library(*product.linear, thread, panel_begin, panel_end, input, rows, out);
   const kernels::PackedMatrix w = product.linear->matrix.part(panel_begin, panel_end);
   const kernels::QuantizedRows quantized = input.quantized(w.columns);
   const int panels = w.panels();
@@ -203,6 +224,28 @@ void CpuStage::run_product(const Product& product, int panel_begin, int panel_en
       const int end = std::min(begin + 2, panels);
       kernels_.matmul_int8(w, begin, end, quantized, rows, out);
       kernels_.matmul_int8(w, begin, end, input.residuals(w.columns), rows, added);
+    }
+  }
+}
+
+// The same by a library, a slice and some rows at a time, so that their sums stay in the cache.
+void CpuStage::run_library(const PackedLinear& linear, int thread, int panel_begin, int panel_end,
+                           const InputRows& input, int rows,
+                           const kernels::MatmulOutput& out) const {
+  const kernels::PackedMatrix& w = linear.matrix;
+  const bool bf16 = w.format == kernels::Format::kBF16;
+  float* sums = own(thread).sums;
+  for (int panel = panel_begin; panel < panel_end; panel += kSlicePanels) {
+    const int slice_rows = rows_of(linear, panel, std::min(panel + kSlicePanels, panel_end));
+    for (int row = 0; row < rows; row += SliceProduct::kTokens) {
+      const int count = std::min(SliceProduct::kTokens, rows - row);
+      const size_t first = static_cast<size_t>(row) * static_cast<size_t>(w.columns);
+      const void* x = bf16 ? static_cast<const void*>(input.bfloat16 + first) : input.rows + first;
+      if (!linear.library->multiply(thread, linear.slice(panel / kSlicePanels), x, count, sums))
+        library_failed_.store(true, std::memory_order_relaxed);
+      kernels::put_sums(sums, SliceProduct::kRows, w.factor, slice_rows, count,
+                        {out.data + row * out.stride + (panel - panel_begin) * kPanelRows,
+                         out.stride, out.accumulate});
     }
   }
 }

@@ -16,8 +16,10 @@ constexpr int kAttentionTokens = 16;
 Status CpuStage::run_step(const StageStep& step) {
   MKM_RETURN_IF_ERROR(check_step("cpu", step, options_));
   prepare(step);
+  library_failed_.store(false, std::memory_order_relaxed);
   pool_.run((few_ ? few_program_ : many_program_).ops());
-  return absl::OkStatus();
+  if (!library_failed_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  return internal_error("cpu", slice_product_library(), " could not multiply");
 }
 
 // What all layers of the step share.

@@ -33,14 +33,14 @@ int rope_table(const Rope& rope, std::vector<const Rope*>& ropes) {
 // again where somebody still needs them.
 class Packer {
  public:
-  Packer(const StageOptions& options, uint8_t* storage, ThreadPool& pool)
-      : model_(*options.model), next_(storage), pool_(pool) {}
+  Packer(const StageOptions& options, uint8_t* storage, ThreadPool& pool, ProductEngines& engines)
+      : model_(*options.model), next_(storage), pool_(pool), engines_(engines) {}
 
   Status pack(const Linear& linear, WeightFormat format, PackedLinear& target) {
     if (format != WeightFormat::kKeep) return convert(linear, format, target);
-    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_, model_.weights.get()));
+    MKM_ASSIGN_OR_RETURN(target, pack_linear(linear, next_, pool_, model_.weights.get(), engines_));
     target.source = &linear;
-    next_ += packed_bytes(linear.weight);
+    next_ += packed_bytes(linear.weight, engines_);
     return absl::OkStatus();
   }
 
@@ -53,8 +53,8 @@ class Packer {
     MKM_ASSIGN_OR_RETURN(const ConvertedLinear converted, convert_linear(linear, format, run));
     model_.weights->release(linear.weight);
     if (linear.scales) model_.weights->release(linear.scales);
-    MKM_ASSIGN_OR_RETURN(target, pack_linear(converted.linear, next_, pool_, nullptr));
-    next_ += packed_bytes(converted.linear.weight);
+    MKM_ASSIGN_OR_RETURN(target, pack_linear(converted.linear, next_, pool_, nullptr, engines_));
+    next_ += packed_bytes(converted.linear.weight, engines_);
     return absl::OkStatus();
   }
 
@@ -63,6 +63,7 @@ class Packer {
   const Model& model_;
   uint8_t* next_;
   ThreadPool& pool_;
+  ProductEngines& engines_;
 };
 
 /// [channels][kernel] to [kernel][channels].
@@ -134,10 +135,10 @@ void for_linears(const StageOptions& options, const Use& use) {
 
 }  // namespace
 
-uint64_t weight_bytes(const StageOptions& options) {
+uint64_t weight_bytes(const StageOptions& options, ProductEngines& engines) {
   uint64_t bytes = 0;
   for_linears(options, [&](const Linear& linear, WeightFormat format) {
-    bytes += packed_bytes(converted_weight(linear, format));
+    bytes += packed_bytes(converted_weight(linear, format), engines);
   });
   return bytes;
 }
@@ -150,13 +151,14 @@ uint64_t conversion_bytes(const StageOptions& options) {
   return most;
 }
 
-Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool) {
+Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool,
+                                  ProductEngines& engines) {
   const ModelSpec& spec = options.model->spec;
   const int layers = options.last_layer - options.first_layer;
   StageWeights weights;
   weights.layers.resize(static_cast<size_t>(layers));
-  MKM_ASSIGN_OR_RETURN(weights.storage, Buffer::allocate(weight_bytes(options)));
-  Packer packer(options, weights.storage.as<uint8_t>(), pool);
+  MKM_ASSIGN_OR_RETURN(weights.storage, Buffer::allocate(weight_bytes(options, engines)));
+  Packer packer(options, weights.storage.as<uint8_t>(), pool, engines);
   for (int i = 0; i < layers; ++i) {
     MKM_RETURN_IF_ERROR(load_layer(options, spec.layers[options.first_layer + i], packer, weights,
                                    weights.layers[i]));
@@ -169,7 +171,7 @@ Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool)
     MKM_RETURN_IF_ERROR(packer.pack(spec.head, format, weights.head));
     weights.head_is_embedding = options.has_embedding && format == WeightFormat::kKeep &&
                                 spec.head.weight.data == spec.embedding.data &&
-                                weights.head.matrix.factor == 1;
+                                !weights.head.library && weights.head.matrix.factor == 1;
   }
   return weights;
 }

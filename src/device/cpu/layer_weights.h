@@ -54,14 +54,15 @@ struct StageWeights {
   const TensorView* embedding = nullptr;
   NormWeights final_norm;
   PackedLinear head;
-  bool head_is_embedding = false;  ///< its rows are the embedding's values
+  bool head_is_embedding = false;  ///< its rows, in panels, are the embedding's values
 };
 
 /// Bytes that load_weights() will allocate.
-uint64_t weight_bytes(const StageOptions& options);
+uint64_t weight_bytes(const StageOptions& options, ProductEngines& engines);
 /// Bytes that it needs beside them while it converts, one linear layer at a time.
 uint64_t conversion_bytes(const StageOptions& options);
 
-Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool);
+Result<StageWeights> load_weights(const StageOptions& options, ThreadPool& pool,
+                                  ProductEngines& engines);
 
 }  // namespace mokume

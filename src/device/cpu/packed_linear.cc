@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
+#include <vector>
 
 #include "base/checked.h"
 #include "kernels/cpu/pack.h"
@@ -11,11 +13,10 @@ namespace mokume {
 namespace {
 
 /// How much of a tensor is read before its pages are given back.
-constexpr size_t kSliceBytes = 8u << 20;
+constexpr size_t kPartBytes = 8u << 20;
 
-int slice_panels(size_t row_bytes) {
-  return static_cast<int>(
-      std::clamp<size_t>(kSliceBytes / (row_bytes * kernels::kPanelRows), 1, kSliceBytes));
+int units_at_once(size_t unit_bytes) {
+  return static_cast<int>(std::clamp<size_t>(kPartBytes / unit_bytes, 1, kPartBytes));
 }
 
 kernels::SourceType source_type(DType type) {
@@ -107,16 +108,28 @@ void release_rows(const TensorView& tensor, int64_t first, int64_t last,
   weights->release(rows);
 }
 
+/// Packs a slice of the weight; rows past its last one are zeros.
+Status pack_slice(const PackedLinear& packed, int index, const kernels::SourceMatrix& source) {
+  const size_t first = static_cast<size_t>(index) * SliceProduct::kRows;
+  const size_t count = std::min<size_t>(SliceProduct::kRows, packed.matrix.rows - first);
+  std::vector<uint8_t> rows(SliceProduct::kRows * source.row_bytes);
+  std::memcpy(rows.data(), source.rows + first * source.row_bytes, count * source.row_bytes);
+  return packed.library->pack(rows.data(), const_cast<uint8_t*>(packed.slice(index)));
+}
+
 }  // namespace
 
-uint64_t packed_bytes(const TensorView& weight) {
-  const auto shape = shape_of(weight);
+uint64_t packed_bytes(const TensorView& weight, ProductEngines& engines) {
+  PackedLinear packed;
+  packed.matrix = shape_of(weight);
+  packed.library = engines.choose(packed.matrix.format, packed.matrix.rows, packed.matrix.columns);
+  const size_t unit = packed.library ? packed.library->slice_bytes() : packed.matrix.panel_bytes();
   return static_cast<uint64_t>(
-      round_up(static_cast<int64_t>(shape.panel_bytes()) * shape.panels(), kernels::kBlock));
+      round_up(static_cast<int64_t>(unit) * packed.units(), kernels::kBlock));
 }
 
 Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadPool& pool,
-                                 const WeightSource* weights) {
+                                 const WeightSource* weights, ProductEngines& engines) {
   MKM_RETURN_IF_ERROR(check_shape(linear));
   MKM_RETURN_IF_ERROR(check_scales(linear, weights ? weights->path() : ""));
   const TensorView& weight = linear.weight;
@@ -124,6 +137,7 @@ Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadP
   kernels::PackedMatrix& matrix = packed.matrix;
   matrix = shape_of(weight);
   matrix.data = storage;
+  packed.library = engines.choose(matrix.format, matrix.rows, matrix.columns);
   matrix.factor = linear.scale / linear.divisor;
   if (linear.bias) packed.bias = reinterpret_cast<const float*>(linear.bias.data);
 
@@ -131,24 +145,30 @@ Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadP
   const kernels::SourceMatrix source{source_type(weight.dtype), bytes_of(weight), row_bytes,
                                      bytes_of(linear.scales)};
   const bool may_have_nan = weight.dtype == DType::kF8_E4M3;
-  std::atomic<bool> nan = false;
-  const int slice = slice_panels(row_bytes);
-  for (int first = 0; first < matrix.panels(); first += slice) {
-    const int last = std::min(first + slice, matrix.panels());
-    const auto row_of = [&](int panel) {
-      return std::min(panel * kernels::kPanelRows, matrix.rows);
-    };
+  const int unit_rows = packed.unit_rows(), units = packed.units();
+  const int at_once = units_at_once(row_bytes * static_cast<size_t>(unit_rows));
+  std::atomic<bool> nan = false, failed = false;
+  for (int first = 0; first < units; first += at_once) {
+    const int last = std::min(first + at_once, units);
+    const auto row_of = [&](int unit) { return std::min(unit * unit_rows, matrix.rows); };
     pool.run(last - first, 4, [&](int begin, int end) {
-      for (int p = first + begin; p < first + end; ++p) {
-        kernels::pack_panel(matrix, p, source, storage + p * matrix.panel_bytes());
-        const size_t from = row_of(p) * row_bytes, to = row_of(p + 1) * row_bytes;
+      for (int u = first + begin; u < first + end; ++u) {
+        if (packed.library) {
+          if (!pack_slice(packed, u, source).ok()) failed = true;
+          continue;
+        }
+        kernels::pack_panel(matrix, u, source, storage + u * matrix.panel_bytes());
+        const size_t from = row_of(u) * row_bytes, to = row_of(u + 1) * row_bytes;
         if (may_have_nan && has_nan(source.rows + from, to - from)) nan = true;
       }
     });
     release_rows(weight, row_of(first), row_of(last), weights);
   }
+  if (failed) {
+    return internal_error("cpu", slice_product_library(), " cannot lay out tensor ", weight.name);
+  }
   if (nan) return invalid_argument("cpu", "tensor ", weight.name, " holds weights that are NaN");
-  // Once more whole: pages that two slices shared.
+  // Once more whole: pages that two parts shared.
   if (weights) weights->release(weight);
   if (weights && linear.scales) weights->release(linear.scales);
   return packed;

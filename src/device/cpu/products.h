@@ -29,7 +29,10 @@ struct Products {
   std::array<Product, kMost> list;
   int count;
   int columns = 0, panels = 0;
-  bool quantizes = false, twice = false;
+  /// Panels that stay together: those of a slice where a library multiplies. Each product's panels
+  /// count as whole units.
+  int unit = 1;
+  bool quantizes = false, twice = false, rounds = false;
 
   std::span<const Product> products() const { return {list.data(), static_cast<size_t>(count)}; }
 };

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "device/carver.h"
+#include "device/cpu/slice_product.h"
 
 namespace mokume {
 namespace {
@@ -46,6 +47,7 @@ void Workspace::carve(Carver& carver, const StageWidths& widths, int max_tokens,
     taken.rows = floats(rows, std::max(widest, widths.q));
     taken.quantized_ = take_quantized(carver, rows * padded);
     taken.residuals_ = take_quantized(carver, rows * padded);
+    taken.bfloat16 = carver.take<uint16_t>(rows * static_cast<uint64_t>(widest));
   };
   const auto tokens = static_cast<uint64_t>(max_tokens);
   hidden = floats(tokens, widths.hidden);
@@ -61,6 +63,7 @@ void Workspace::carve(Carver& carver, const StageWidths& widths, int max_tokens,
   for (ThreadSpace& own : threads) {
     take_input(own.input, kFewTokens);
     own.spare = floats(1, widest);
+    own.sums = floats(SliceProduct::kTokens, SliceProduct::kRows);
     own.out = floats(kFewTokens, std::max({widths.q + 2 * widths.kv, widths.mixed,
                                            kMostPanels * kernels::kPanelRows}));
   }

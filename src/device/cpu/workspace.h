@@ -32,6 +32,7 @@ class InputRows {
   kernels::QuantizedRows quantized(int columns) const;
   /// What rounding lost.
   kernels::QuantizedRows residuals(int columns) const;
+  uint16_t* bfloat16 = nullptr;  ///< the rows in BF16, as wide as the product's input
 
  private:
   friend class Workspace;
@@ -50,6 +51,7 @@ struct ThreadSpace {
   /// Results that are not yet in place: of kFewTokens rows of a piece of a product or of a mixer's
   /// outputs, or of one token's q, k and v.
   float* out = nullptr;
+  float* sums = nullptr;  ///< of a SliceProduct
 };
 
 /// Rows are tokens of the step; each pointer is [max_tokens][width].

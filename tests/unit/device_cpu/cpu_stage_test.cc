@@ -73,6 +73,7 @@ struct Layout {
   int threads = 1;
   bool exact = false;
   std::string isa;
+  ProductEngines::Use products = ProductEngines::Use::kFaster;
 };
 
 /// A pipeline of stages, each on a device of its own.
@@ -83,7 +84,8 @@ class Pipeline {
     bounds.insert(bounds.begin(), 0);
     bounds.push_back(static_cast<int>(model_->spec.layers.size()));
     for (size_t i = 0; i + 1 < bounds.size(); ++i) {
-      auto device = make_cpu_device({"cpu" + std::to_string(i), layout.threads, {}, layout.isa});
+      auto device = make_cpu_device(
+          {"cpu" + std::to_string(i), layout.threads, {}, layout.isa, layout.products});
       EXPECT_TRUE(device.ok()) << device.status();
       devices_.push_back(std::move(*device));
       StageOptions options{model_, bounds[i], bounds[i + 1]};
@@ -248,6 +250,8 @@ TEST_P(Reference, FastLogitsAreClose) {
     const Errors found = errors(pipeline.run({expected.prompt}, 64)[0], expected);
     EXPECT_LE(found.rms, GetParam().fast_rms) << isa;
   }
+  Pipeline library(model, {{}, 2, false, "", ProductEngines::Use::kLibrary});
+  EXPECT_LE(errors(library.run({expected.prompt}, 64)[0], expected).rms, GetParam().fast_rms);
 }
 
 std::vector<std::vector<int32_t>> eight_sequences(const std::vector<int32_t>& prompt, int vocab) {
@@ -267,11 +271,14 @@ TEST_P(Reference, SameBitsHoweverItRuns) {
   const int layers = static_cast<int>(model->spec.layers.size());
   std::vector<int> every_layer;
   for (int i = 1; i < layers; ++i) every_layer.push_back(i);
-  for (bool exact : {false, true}) {
-    Pipeline plain(model, {{}, 1, exact, ""});
+  using Use = ProductEngines::Use;
+  for (const auto& [exact, use] :
+       {std::pair{false, Use::kKernels}, {false, Use::kLibrary}, {true, Use::kFaster}}) {
+    Pipeline plain(model, {{}, 1, exact, "", use});
     const Logits want = plain.run({expected.prompt}, 64)[0];
-    for (const Layout& layout : {Layout{{}, 3, exact, ""}, Layout{{layers / 2}, 1, exact, ""},
-                                 Layout{every_layer, 2, exact, ""}}) {
+    for (const Layout& layout :
+         {Layout{{}, 3, exact, "", use}, Layout{{layers / 2}, 1, exact, "", use},
+          Layout{every_layer, 2, exact, "", use}}) {
       Pipeline other(model, layout);
       for (int chunk : {1, 7, 64}) {
         EXPECT_EQ(other.run({expected.prompt}, chunk)[0], want)

@@ -12,6 +12,11 @@
 namespace mokume {
 namespace {
 
+ProductEngines& kernels_only() {
+  static ProductEngines engines(kernels::best_cpu_kernels(), 2, ProductEngines::Use::kKernels);
+  return engines;
+}
+
 /// A linear layer of random bytes, and room for its packed form.
 struct MadeLinear {
   std::vector<uint8_t> weight, scales;
@@ -37,12 +42,13 @@ struct MadeLinear {
       for (auto& byte : scales) byte = static_cast<uint8_t>(1 + byte % 126);
       linear.scales = view("w_scale", scales, DType::kF8_E4M3, rows, columns / 16);
     }
-    storage.resize(packed_bytes(linear.weight) + 64);
+    storage.resize(packed_bytes(linear.weight, kernels_only()) + 64);
   }
 
   Result<PackedLinear> pack(const WeightSource* source = nullptr) {
     const auto address = reinterpret_cast<uintptr_t>(storage.data());
-    return pack_linear(linear, reinterpret_cast<uint8_t*>((address + 63) / 64 * 64), pool, source);
+    return pack_linear(linear, reinterpret_cast<uint8_t*>((address + 63) / 64 * 64), pool, source,
+                       kernels_only());
   }
 
   /// The largest distance of a packed value from the checkpoint's, relative to it.
@@ -99,11 +105,14 @@ TEST(PackedLinear, HoldsNvfp4WithTheScaleOfItsTensor) {
 
 TEST(PackedLinear, TakesFourAndAHalfBitsForNvfp4AndEightForInt8) {
   const MadeLinear nvfp4(DType::kE2M1, 64, 512), blocks(DType::kNVFP4, 64, 512);
-  EXPECT_EQ(packed_bytes(nvfp4.linear.weight), 64u * 512 * 9 / 16);
-  EXPECT_EQ(packed_bytes(blocks.linear.weight), 64u * 512 * 9 / 16);
-  EXPECT_EQ(packed_bytes(MadeLinear(DType::kI8, 64, 512).linear.weight), 64u * 512 + 64 * 4);
-  EXPECT_EQ(packed_bytes(MadeLinear(DType::kF8_E4M3, 64, 512).linear.weight), 64u * 512 + 64 * 4);
-  EXPECT_EQ(packed_bytes(MadeLinear(DType::kMXFP4, 64, 512).linear.weight), 64u * 512 * 17 / 32);
+  EXPECT_EQ(packed_bytes(nvfp4.linear.weight, kernels_only()), 64u * 512 * 9 / 16);
+  EXPECT_EQ(packed_bytes(blocks.linear.weight, kernels_only()), 64u * 512 * 9 / 16);
+  EXPECT_EQ(packed_bytes(MadeLinear(DType::kI8, 64, 512).linear.weight, kernels_only()),
+            64u * 512 + 64 * 4);
+  EXPECT_EQ(packed_bytes(MadeLinear(DType::kF8_E4M3, 64, 512).linear.weight, kernels_only()),
+            64u * 512 + 64 * 4);
+  EXPECT_EQ(packed_bytes(MadeLinear(DType::kMXFP4, 64, 512).linear.weight, kernels_only()),
+            64u * 512 * 17 / 32);
 }
 
 TEST(PackedLinear, RefusesScalesThatDoNotCoverTheWeight) {
