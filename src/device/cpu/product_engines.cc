@@ -24,8 +24,8 @@ constexpr int kMostRows = 512;
 constexpr int kRounds = 7;
 /// How long one engine's rounds may take together, in seconds; one round is always run.
 constexpr double kMostSeconds = 0.01;
-/// Our kernels stay where the library does not gain this much: at less, disturbed measurements would
-/// change the choice from start to start, and with it the order of additions.
+/// Our kernels stay where the library does not gain this much: at less, disturbed measurements
+/// would change the choice from start to start, and with it the order of additions.
 constexpr double kLeastGain = 1.5;
 /// One token's product comes from memory, which both wait for, and not from the cache as measured.
 constexpr double kMostLossOfOneToken = 1.5;
