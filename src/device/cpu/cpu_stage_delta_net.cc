@@ -48,41 +48,63 @@ int CpuStage::count_conv_items(int layer) const {
 }
 
 // An item is a piece of the channels of one sequence: space_.q = silu(conv(space_.q))
-void CpuStage::convolve(int layer, int, int begin, int end) const {
+void CpuStage::convolve(int layer, int thread, int begin, int end) const {
   const DeltaNetWeights& mixer = delta_weights(layer);
   const DeltaNet& net = *mixer.spec;
   const int channels = net.channels(), pieces = conv_pieces(net);
   const size_t matrix = static_cast<size_t>(net.value_width()) * net.key_dim;
   for (int i = begin; i < end; ++i) {
     const SequenceSlice& slice = step_.sequences[i / pieces];
-    const int first = i % pieces * kConvChannels;
-    const kernels::ConvArgs args{space_.q + static_cast<size_t>(slice.first_token) * channels,
+    const int first = i % pieces * kConvChannels, last = std::min(first + kConvChannels, channels);
+    float* shared = space_.q + static_cast<size_t>(slice.first_token) * channels;
+    float* rows = few_ ? own(thread).out : shared;
+    const auto copy_rows = [&](const float* from, float* to) {
+      for (size_t t = 0; few_ && t < static_cast<size_t>(slice.token_count); ++t)
+        copy_shared(from + t * channels + first, to + t * channels + first, last - first);
+    };
+    const kernels::ConvArgs args{rows,
                                  static_cast<size_t>(channels),
                                  state(layer, slice.state_slot) + matrix,
                                  mixer.conv,
                                  net.conv_kernel,
                                  channels};
-    kernels_.conv_silu(args, first, std::min(first + kConvChannels, channels), slice.token_count);
+    copy_rows(shared, rows);
+    kernels_.conv_silu(args, first, last, slice.token_count);
+    copy_rows(rows, shared);
   }
 }
 
 // Queries and keys of length 1; space_.k = decay, space_.v = beta of every value head.
-void CpuStage::prepare_heads(int layer, int, int begin, int end) const {
+void CpuStage::prepare_heads(int layer, int thread, int begin, int end) const {
   const DeltaNetWeights& mixer = delta_weights(layer);
   const DeltaNet& net = *mixer.spec;
   const float query_length = 1 / std::sqrt(static_cast<float>(net.key_dim));
   for (int t = begin; t < end; ++t) {
-    float* heads = space_.q + static_cast<size_t>(t) * net.channels();
+    const auto token = static_cast<size_t>(t);
+    const int qk_width = 2 * net.key_width();
+    float* const shared[] = {space_.q + token * net.channels(), space_.k + token * net.value_heads,
+                             space_.v + token * net.value_heads};
+    float* row = own(thread).out;
+    float* heads = few_ ? row : shared[0];
+    float* decay = few_ ? row + qk_width : shared[1];
+    float* beta = few_ ? row + qk_width + net.value_heads : shared[2];
+    if (few_) {
+      copy_shared(shared[0], heads, qk_width);
+      copy_shared(shared[1], decay, net.value_heads);
+      copy_shared(shared[2], beta, net.value_heads);
+    }
     for (int h = 0; h < 2 * net.key_heads; ++h) {
       kernels_.scale_to_length(heads + static_cast<size_t>(h) * net.key_dim,
                                h < net.key_heads ? query_length : 1, kLengthEpsilon, net.key_dim);
     }
-    float* decay = space_.k + static_cast<size_t>(t) * net.value_heads;
-    float* beta = space_.v + static_cast<size_t>(t) * net.value_heads;
     for (int h = 0; h < net.value_heads; ++h) {
       decay[h] = std::exp(mixer.decay_rate[h] * softplus(decay[h] + mixer.dt_bias[h]));
       beta[h] = sigmoid(beta[h]);
     }
+    if (!few_) continue;
+    copy_shared(heads, shared[0], qk_width);
+    copy_shared(decay, shared[1], net.value_heads);
+    copy_shared(beta, shared[2], net.value_heads);
   }
 }
 
@@ -91,7 +113,7 @@ int CpuStage::count_delta_items(int layer) const {
 }
 
 // An item is a value head of one sequence: space_.mixed = its outputs, [tokens][value_width]
-void CpuStage::apply_delta_rule(int layer, int, int begin, int end) const {
+void CpuStage::apply_delta_rule(int layer, int thread, int begin, int end) const {
   const DeltaNet& net = *delta_weights(layer).spec;
   const auto channels = static_cast<size_t>(net.channels());
   const auto heads = static_cast<size_t>(net.value_heads);
@@ -103,6 +125,7 @@ void CpuStage::apply_delta_rule(int layer, int, int begin, int end) const {
     const SequenceSlice& slice = step_.sequences[i / net.value_heads];
     const auto token = static_cast<size_t>(slice.first_token);
     const float* rows = space_.q + token * channels;
+    float* mixed = space_.mixed + token * width + static_cast<size_t>(head) * net.value_dim;
     const kernels::DeltaRuleArgs args{
         .state = state(layer, slice.state_slot) +
                  static_cast<size_t>(head) * net.key_dim * net.value_dim,
@@ -114,11 +137,13 @@ void CpuStage::apply_delta_rule(int layer, int, int begin, int end) const {
         .decay = space_.k + token * heads + head,
         .beta = space_.v + token * heads + head,
         .gate_stride = heads,
-        .out = space_.mixed + token * width + static_cast<size_t>(head) * net.value_dim,
+        .out = few_ ? own(thread).out : mixed,
         .out_stride = width,
         .key_dim = net.key_dim,
         .value_dim = net.value_dim};
     kernels_.delta_rule(args, 0, net.value_dim / kernels::kStateBlock, slice.token_count);
+    for (size_t t = 0; few_ && t < static_cast<size_t>(slice.token_count); ++t)
+      copy_shared(args.out + t * width, mixed + t * width, net.value_dim);
   }
 }
 
