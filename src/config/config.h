@@ -46,12 +46,13 @@ struct FaultConfig {
 
 struct DeviceConfig {
   std::string name;
-  std::string kind;        ///< "cpu", "cuda", "cuda-sim"
-  int threads = 0;         ///< cpu; 0: one for every core it may use
-  std::vector<int> cores;  ///< cpu: pin to these; empty: no pinning
-  int index = 0;           ///< cuda: which GPU, as the driver counts them
-  std::string uuid;        ///< cuda: which GPU, "GPU-5fb8..."; empty: by index
-  FaultConfig fault;       ///< cuda-sim
+  std::string kind;              ///< "cpu", "cuda", "cuda-sim"
+  int threads = 0;               ///< cpu; 0: one for every physical core, within the CPU quota
+  std::vector<int> cores;        ///< cpu: pin to these; empty: no pinning
+  std::optional<int> numa_node;  ///< cpu: threads and memory stay on it
+  int index = 0;                 ///< cuda: which GPU, as the driver counts them
+  std::string uuid;              ///< cuda: which GPU, "GPU-5fb8..."; empty: by index
+  FaultConfig fault;             ///< cuda-sim
   ConfigLocation where;
 };
 

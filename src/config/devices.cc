@@ -10,6 +10,7 @@ constexpr size_t kMostDevices = 64;
 constexpr size_t kMostStages = 256;
 constexpr int kMostThreads = 1024;
 constexpr int kLastCore = 4095;
+constexpr int kLastNode = 1023;
 constexpr int kLastGpu = 255;
 constexpr int kLastLayer = 9999;
 
@@ -75,11 +76,9 @@ Status read_fault(const ConfigValue& value, FaultConfig& out) {
 
 /// That every key given is one for devices of this kind.
 Status check_device_keys(const ConfigValue& value, const std::string& kind) {
-  const std::pair<std::string_view, std::string_view> keys[] = {{"threads", "cpu"},
-                                                                {"cores", "cpu"},
-                                                                {"index", "cuda"},
-                                                                {"uuid", "cuda"},
-                                                                {"fault", "cuda-sim"}};
+  const std::pair<std::string_view, std::string_view> keys[] = {
+      {"threads", "cpu"}, {"cores", "cpu"}, {"numa_node", "cpu"},
+      {"index", "cuda"},  {"uuid", "cuda"}, {"fault", "cuda-sim"}};
   for (const YamlNode::Entry& entry : value.node().entries) {
     for (const auto& [key, wanted] : keys) {
       if (entry.key != key || kind == wanted) continue;
@@ -98,12 +97,16 @@ Status read_device(const ConfigValue& value, DeviceConfig& out) {
     has_index = true;
     return integer(out.index, 0, kLastGpu)(index);
   };
+  const auto read_node = [&](const ConfigValue& node) {
+    return integer(out.numa_node.emplace(), 0, kLastNode)(node);
+  };
   MKM_RETURN_IF_ERROR(read_section(
       value, {
                  {"name", name(out.name, "cpu0"), true},
                  {"kind", choice(out.kind, {"cpu", "cuda", "cuda-sim"}), true},
                  {"threads", integer(out.threads, 0, kMostThreads)},
                  {"cores", [&](const ConfigValue& cores) { return read_cores(cores, out.cores); }},
+                 {"numa_node", read_node},
                  {"index", read_index},
                  {"uuid", [&](const ConfigValue& uuid) { return read_uuid(uuid, out.uuid); }},
                  {"fault", [&](const ConfigValue& fault) { return read_fault(fault, out.fault); }},

@@ -19,11 +19,21 @@ cuda::SimulatedFaults faults_of(const FaultConfig& config) {
   return faults;
 }
 
+/// Nothing for a device that is in no file.
+std::string where_of(const DeviceConfig& config) {
+  return config.where.file.empty() ? "" : str_cat(", ", config.where.to_string());
+}
+
 Result<std::unique_ptr<Device>> make_device(const DeviceConfig& config) {
   if (config.kind == "cpu") {
     // For tests and for measuring: the instruction set is otherwise the best the machine has.
     const char* isa = std::getenv("MOKUME_CPU_ISA");
-    return make_cpu_device({config.name, config.threads, config.cores, isa ? isa : ""});
+    CpuDeviceOptions options{config.name, config.threads, config.cores, isa ? isa : ""};
+    options.numa_node = config.numa_node;
+    auto device = make_cpu_device(options);
+    if (device.ok()) return device;
+    return Status(device.status().code(), str_cat(device.status().message(), " (device ",
+                                                  config.name, where_of(config), ")"));
   }
   if (config.kind == "cuda") return make_cuda_device({config.name, {config.index, config.uuid}});
   if (config.kind == "cuda-sim") {

@@ -46,6 +46,7 @@ LIBRARIES = {
     "re2": {"model"},
     "uninorm.h": {"tokenizer"},
     "CLI": {"cli", "main"},
+    "hwloc.h": {"device/cpu"},
     "cuda_runtime_api.h": {"device/cuda"},
     "cublasLt.h": {"device/cuda"},
     "dnnl.hpp": {"device/cpu"},

@@ -1,27 +1,14 @@
 #include "device/cpu/cpu_device.h"
 
-#include <sched.h>
-
 #include <algorithm>
 
+#include "device/cpu/cores.h"
 #include "device/cpu/cpu_stage.h"
 #include "device/cpu/memory.h"
 #include "device/worker.h"
 
 namespace mokume {
 namespace {
-
-constexpr int kMaxThreads = 1024;
-
-std::vector<int> usable_cores() {
-  cpu_set_t set;
-  std::vector<int> cores;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return {0};
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (CPU_ISSET(i, &set)) cores.push_back(i);
-  }
-  return cores;
-}
 
 Result<const kernels::CpuKernels*> find_kernels(const std::string& isa) {
   if (isa.empty()) return &kernels::best_cpu_kernels();
@@ -45,12 +32,13 @@ ProductEngines::Use engines_to_use(const CpuDeviceOptions& options,
 
 class CpuDevice : public Device {
  public:
-  CpuDevice(const CpuDeviceOptions& options, int threads, const kernels::CpuKernels& kernels)
+  CpuDevice(const CpuDeviceOptions& options, CoreChoice cores, const kernels::CpuKernels& kernels)
       : kernels_(kernels),
-        engines_(kernels, threads, engines_to_use(options, kernels)),
-        exact_engines_(kernels, threads, ProductEngines::Use::kKernels),
-        pool_(threads, options.cores),
-        worker_([this] { pool_.pin_caller(); }) {
+        engines_(kernels, cores.threads, engines_to_use(options, kernels)),
+        exact_engines_(kernels, cores.threads, ProductEngines::Use::kKernels),
+        pool_(cores.threads, std::move(cores.bind)),
+        worker_([this] { pool_.bind_caller(); }) {
+    const int threads = pool_.threads();
     info_.name = options.name;
     info_.kind = "cpu";
     info_.description =
@@ -78,22 +66,10 @@ class CpuDevice : public Device {
 }  // namespace
 
 Result<std::unique_ptr<Device>> make_cpu_device(const CpuDeviceOptions& options) {
-  const std::vector<int> usable = usable_cores();
-  for (int core : options.cores) {
-    if (std::find(usable.begin(), usable.end(), core) == usable.end()) {
-      return invalid_argument("cpu", "device ", options.name, ": core ", core,
-                              " is not one that this process may use (it has ", usable.size(), ")");
-    }
-  }
-  if (options.threads < 0 || options.threads > kMaxThreads) {
-    return invalid_argument("cpu", "device ", options.name, ": threads must lie in 0..",
-                            kMaxThreads);
-  }
-  const size_t cores = options.cores.empty() ? usable.size() : options.cores.size();
-  const int threads =
-      options.threads > 0 ? options.threads : std::min(kMaxThreads, static_cast<int>(cores));
+  MKM_ASSIGN_OR_RETURN(CoreChoice cores,
+                       choose_cores({options.threads, options.cores, options.numa_node}));
   MKM_ASSIGN_OR_RETURN(const kernels::CpuKernels* kernels, find_kernels(options.isa));
-  return std::make_unique<CpuDevice>(options, threads, *kernels);
+  return std::make_unique<CpuDevice>(options, std::move(cores), *kernels);
 }
 
 }  // namespace mokume

@@ -13,16 +13,17 @@ namespace mokume {
 
 struct CpuDeviceOptions {
   std::string name = "cpu0";
-  int threads = 0;         ///< 0: one for every core that the process may use
+  int threads = 0;         ///< 0: one for every physical core, within the CPU quota
   std::vector<int> cores;  ///< pin thread i to cores[i % size]; empty: no pinning
   std::string
       isa;  ///< "scalar", "avx2", "avx-vnni", "avx512-vnni"; empty: the best the machine has
   /// What multiplies weights in F32 and BF16.
   ProductEngines::Use products = ProductEngines::Use::kFaster;
+  std::optional<int> numa_node;  ///< threads and memory stay on it
 };
 
-/// InvalidArgument for an instruction set that the machine lacks or a core that the process may not
-/// use.
+/// InvalidArgument for an instruction set that the machine lacks or a core or node that the process
+/// may not use.
 Result<std::unique_ptr<Device>> make_cpu_device(const CpuDeviceOptions& options);
 
 }  // namespace mokume

@@ -1,6 +1,5 @@
 #include "device/cpu/thread_pool.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -24,13 +23,6 @@ void relax() {
 #endif
 }
 
-void pin_to(int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 constexpr uint64_t pack(uint32_t region, int begin, int end) {
   return uint64_t{region} << 32 | static_cast<uint64_t>(begin) << 16 | static_cast<uint64_t>(end);
 }
@@ -39,11 +31,11 @@ int pieces_of(int items, int grain) { return (items + grain - 1) / grain; }
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, std::vector<int> cores)
+ThreadPool::ThreadPool(int threads, std::function<void(int thread)> bind)
     : shares_(static_cast<size_t>(std::max(threads, 1))),
       members_(shares_.size()),
       commits_(kMostCommits),
-      cores_(std::move(cores)) {
+      bind_(std::move(bind)) {
   for (int i = 1; i < this->threads(); ++i) {
     workers_.emplace_back([this, i] { worker_loop(i); });
   }
@@ -53,10 +45,6 @@ ThreadPool::~ThreadPool() {
   stopping_.store(true);
   number_.fetch_add(1);
   number_.notify_all();
-}
-
-void ThreadPool::pin_caller() const {
-  if (!cores_.empty()) pin_to(cores_[0]);
 }
 
 void ThreadPool::run(std::span<const Op* const> ops) {
@@ -194,7 +182,7 @@ bool ThreadPool::win(int piece, uint32_t number) {
 }
 
 void ThreadPool::worker_loop(int self) {
-  if (!cores_.empty()) pin_to(cores_[self % cores_.size()]);
+  if (bind_) bind_(self);
   uint32_t number = 0;
   while (true) {
     number = wait_for_region(self, number);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <thread>
@@ -21,15 +22,17 @@ namespace mokume {
 /// one of the workers; only one thread may call it at a time.
 class ThreadPool {
  public:
-  /// `cores` to pin to, thread i to cores[i % size]; empty: no pinning. The calling thread is
-  /// thread 0 and has to pin itself with pin_caller().
-  ThreadPool(int threads, std::vector<int> cores);
+  /// Each thread first calls `bind`, where there is one, with its number. The calling thread is
+  /// thread 0 and has to bind itself with bind_caller().
+  explicit ThreadPool(int threads, std::function<void(int thread)> bind = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(shares_.size()); }
-  void pin_caller() const;
+  void bind_caller() const {
+    if (bind_) bind_(0);
+  }
 
   /// Does the ops one after another. Nothing of `ops` is used any more when it returns. They must
   /// not throw.
@@ -108,7 +111,7 @@ class ThreadPool {
   std::vector<Share> shares_;
   std::vector<Member> members_;
   std::vector<Commit> commits_;  ///< of pieces, for ops whose pieces may be computed again
-  std::vector<int> cores_;
+  const std::function<void(int thread)> bind_;
   std::span<const Op* const> ops_;
   std::atomic<int> sleeping_{0};
   std::atomic<bool> stopping_{false};

@@ -15,7 +15,7 @@ model: {name: smollm2-135m, path: models/SmolLM2-135M-Instruct.Q4_1.gguf}
 server: {http: {listen: "127.0.0.1:8081"}, grpc: {listen: "[::1]:50051"}, max_request_bytes: 4MiB,
          drain_seconds: 5, http_threads: 3}
 devices:
-  - {name: cpu0, kind: cpu, threads: 1, cores: [3]}
+  - {name: cpu0, kind: cpu, threads: 1, cores: [3], numa_node: 1}
   - {name: cpu1, kind: cpu, threads: 2, cores: 4-6}
 placement:
   stages:
@@ -42,6 +42,8 @@ TEST(Config, ReadsEveryKey) {
   ASSERT_EQ(config->devices.size(), 2u);
   EXPECT_EQ(config->devices[0].kind, "cpu");
   EXPECT_THAT(config->devices[0].cores, ElementsAre(3));
+  EXPECT_EQ(config->devices[0].numa_node, 1);
+  EXPECT_EQ(config->devices[1].numa_node, std::nullopt);
   EXPECT_EQ(config->devices[1].name, "cpu1");
   EXPECT_EQ(config->devices[1].threads, 2);
   EXPECT_THAT(config->devices[1].cores, ElementsAre(4, 5, 6));

@@ -252,6 +252,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ThreadsHuge", device("name: a, kind: cpu, threads: 99999999999999999999"),
              "[config] devices[0].threads is 99999999999999999999; it must be from 0 to 1024 "
              "(f.yaml:3)"},
+        Case{"NodeTooHigh", device("name: a, kind: cpu, numa_node: 1024"),
+             "[config] devices[0].numa_node is 1024; it must be from 0 to 1023 (f.yaml:3)"},
         Case{"CoreTwice", device("name: a, kind: cpu, cores: [1, 1]"),
              "[config] devices[0].cores[1] names core 1 twice (f.yaml:3)"},
         Case{
