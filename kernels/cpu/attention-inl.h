@@ -18,7 +18,7 @@ struct KvType {
   }
   static Element convert(float x) {
     if constexpr (kExact) return x;
-    if constexpr (!kExact) return static_cast<Element>(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT));
+    if constexpr (!kExact) return to_f16(x);
   }
 };
 

@@ -1,5 +1,8 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 #include <algorithm>
@@ -25,6 +28,8 @@ bool has_avx512_vnni() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vnni");
 }
+#elif defined(__aarch64__)
+bool has_dot_product() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 #endif
 
 }  // namespace
@@ -40,12 +45,13 @@ const CpuKernels* cpu_kernels(Isa isa) {
       return has_avx_vnni() ? &avx_vnni_kernels() : nullptr;
     case Isa::kAvx512Vnni:
       return has_avx512_vnni() ? &avx512_vnni_kernels() : nullptr;
-#else
-    default:
-      return nullptr;
+#elif defined(__aarch64__)
+    case Isa::kNeonDot:
+      return has_dot_product() ? &neon_kernels() : nullptr;
 #endif
+    default:  // of another processor
+      return nullptr;
   }
-  return nullptr;
 }
 
 const CpuKernels& best_cpu_kernels() {

@@ -14,8 +14,9 @@
 namespace mokume::kernels {
 
 /// Instruction sets, better ones later.
-enum class Isa : uint8_t { kScalar, kAvx2, kAvxVnni, kAvx512Vnni };
-inline constexpr Isa kIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512Vnni};
+enum class Isa : uint8_t { kScalar, kAvx2, kAvxVnni, kAvx512Vnni, kNeonDot };
+inline constexpr Isa kIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512Vnni,
+                                Isa::kNeonDot};
 
 /// Rows of activations rounded to int8, one scale a group of 32: value = scale * quant.
 struct QuantizedRows {

@@ -10,5 +10,6 @@ const CpuKernels& scalar_kernels();
 const CpuKernels& avx2_kernels();
 const CpuKernels& avx_vnni_kernels();
 const CpuKernels& avx512_vnni_kernels();
+const CpuKernels& neon_kernels();
 
 }  // namespace mokume::kernels

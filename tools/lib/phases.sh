@@ -42,6 +42,12 @@ phase_unit() {
   run_ctest unit release '^(unit|kernels)\.'
 }
 
+# The kernels for 64-bit ARM, cross-compiled and run under qemu-user.
+phase_neon() {
+  build aarch64 test_kernels || { broken neon "the build failed"; return; }
+  run_ctest neon aarch64 '^kernels\.'
+}
+
 # sanitized PHASE TEST...: some tests under the preset of the phase's name; a test is a room, or "kernels".
 sanitized() {
   local phase=$1 test targets=() names=()

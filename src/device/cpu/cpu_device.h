@@ -15,8 +15,8 @@ struct CpuDeviceOptions {
   std::string name = "cpu0";
   int threads = 0;         ///< 0: one for every physical core, within the CPU quota
   std::vector<int> cores;  ///< pin thread i to cores[i % size]; empty: no pinning
-  std::string
-      isa;  ///< "scalar", "avx2", "avx-vnni", "avx512-vnni"; empty: the best the machine has
+  /// "scalar", "avx2", "avx-vnni", "avx512-vnni", "neon-dot"; empty: the best the machine has
+  std::string isa;
   /// What multiplies weights in F32 and BF16.
   ProductEngines::Use products = ProductEngines::Use::kFaster;
   std::optional<int> numa_node;  ///< threads and memory stay on it
