@@ -21,10 +21,17 @@ struct DeviceInfo {
   uint64_t memory_bytes = 0;  ///< that stages may use
 };
 
-/// Sees what goes into a stage's linear layers: called on the stage's own thread, in every step,
-/// before `linears` are multiplied with their common input `x` [tokens, K].
-using LinearObserver = std::function<void(std::span<const Linear* const> linears,
-                                          std::span<const float> x, int tokens)>;
+/// Linear layers that a stage is about to multiply with a common input.
+struct LinearInputs {
+  std::span<const Linear* const> linears;
+  std::span<const float> x;         ///< [tokens, K]
+  std::span<const float> added_to;  ///< [tokens, N]: what the product is added to; empty if nothing
+  int tokens = 0;
+};
+
+/// Called on the stage's own thread, in every step, before linear layers are multiplied. False: no
+/// more is wanted of this step; its other products are left out and its output means nothing.
+using LinearObserver = std::function<bool(const LinearInputs& inputs)>;
 
 /// What a stage is made of. Weights are read through the views of `model`, which the stage keeps
 /// alive.

@@ -2,7 +2,6 @@
 // being quantized.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,9 +22,11 @@ struct CalibrationOptions {
   int threads = 1;
 };
 
-/// Takes the matrices layer after layer. A layer's inputs are those that the layers before it give
-/// once they are quantized. Holds the text's hidden states, one layer in F32 and the second moments
-/// of its inputs, a square matrix for each of them.
+/// Takes the matrices layer after layer, and within a layer in the order in which it multiplies
+/// them: the inputs of each are those that all before it give once they are quantized. Those that
+/// add to the hidden states are to bring them to where the model itself has them, so that what
+/// layers before did wrong is made up for. Holds the text's hidden states thrice, one layer in F32
+/// and the moments of one input.
 class Calibrator {
  public:
   /// `device` outlives the result. InvalidArgument for no ids or ids outside the vocabulary.
@@ -39,25 +40,37 @@ class Calibrator {
  private:
   using Order = std::vector<int64_t>;
 
+  /// Linear layers with a common input.
+  struct Group {
+    std::vector<const std::byte*> weights;
+    Hessian moments;
+    std::optional<Correlation> wanted;  ///< of the linear that adds to the hidden states
+    int tokens = 0;                     ///< seen so far
+  };
+
   Calibrator(std::shared_ptr<const Model> model, LayerRunner runner,
              const CalibrationOptions& options);
   Status enter_layer(int layer);
   Status leave_layer();
-  void observe(std::span<const Linear* const> linears, std::span<const float> x, int tokens);
-  Result<const Feedback*> feedback_for(const Hessian& hessian, const Order& columns);
+  /// Makes group_ that of `linear`.
+  Status observe_group(const Linear& linear);
+  void add(const LinearInputs& inputs);
+  Result<const Feedback*> feedback_for(const Order& columns);
   /// The layer goes on with what was encoded.
   Status replace(const EncodeJob& job, const EncodedMatrix& encoded);
 
   std::shared_ptr<const Model> model_;
-  LayerRunner runner_;
+  LayerRunner reference_;  // of the model as it is
+  LayerRunner runner_;     // of the model as it is quantized
   CalibrationOptions options_;
   int layer_ = -1;
+  // The reference's states once the layer's mixer has added to them, and the linear that did.
+  std::vector<float> after_mixer_;
+  const std::byte* mixer_output_ = nullptr;
   std::shared_ptr<Model> changed_;           // the model with what of the layer is encoded
   std::vector<std::vector<float>> weights_;  // that changed_ points to
-  /// By the memory of the weights that the inputs go into.
-  std::map<const std::byte*, std::shared_ptr<Hessian>> hessians_;
-  std::optional<Feedback> feedback_;
-  const Hessian* feedback_hessian_ = nullptr;
+  std::optional<Group> group_;
+  std::optional<Feedback> feedback_;  // of the group, in this order of columns
   Order feedback_columns_;
 };
 

@@ -122,16 +122,48 @@ Result<Feedback> Feedback::create(const Hessian& hessian, std::span<const int64_
   }
   Feedback feedback;
   feedback.columns_ = hessian.columns();
+  feedback.unit_ = mean > 0 ? mean : 1;
   for (int attempt = 0; attempt < kAttempts; ++attempt, damping *= 10) {
     // No input was ever other than 0: every error counts alike.
-    feedback.factor_ = ordered(hessian, order, mean > 0 ? mean : 1);
+    feedback.added_ = mean > 0 ? damping : 1;
+    feedback.factor_ = ordered(hessian, order, feedback.unit_);
     for (size_t i = 0; i < static_cast<size_t>(feedback.columns_); ++i) {
       feedback.factor_[i * static_cast<size_t>(feedback.columns_) + i] +=
-          static_cast<float>(mean > 0 ? damping : 1);
+          static_cast<float>(feedback.added_);
     }
-    if (Elimination(feedback.factor_.data(), feedback.columns_, threads).run()) return feedback;
+    if (!Elimination(feedback.factor_.data(), feedback.columns_, threads).run()) continue;
+    feedback.factor_blocks(threads);
+    return feedback;
   }
   return invalid_argument("quantize", "the calibration's activations are not finite");
+}
+
+// A group's block of H is the sum over k of its rows of M times D_k; factored in place.
+void Feedback::factor_blocks(int threads) {
+  blocks_.resize(static_cast<size_t>(columns_) * kGroupColumns);
+  for_each_task(columns_ / kGroupColumns, threads, [&](int64_t group) {
+    const int first = static_cast<int>(group) * kGroupColumns;
+    double h[kGroupColumns][kGroupColumns] = {};
+    for (int k = first; k < columns_; ++k) {
+      double m[kGroupColumns];
+      for (int i = 0; i < kGroupColumns; ++i) {
+        const int column = k - first;
+        m[i] = i < column ? double{row(first + i)[k]} : i == column ? 1 : 0;
+      }
+      for (int i = 0; i < kGroupColumns; ++i) {
+        for (int j = i; j < kGroupColumns; ++j) h[i][j] += m[i] * m[j] * double{cost(k)};
+      }
+    }
+    float* out = blocks_.data() + static_cast<size_t>(first) * kGroupColumns;
+    for (int k = kGroupColumns - 1; k >= 0; --k) {
+      for (int i = 0; i < k; ++i) {
+        for (int j = i; j < k; ++j) h[i][j] -= h[i][k] * h[j][k] / h[k][k];
+      }
+      out[k * kGroupColumns + k] = static_cast<float>(h[k][k]);
+      for (int i = 0; i < k; ++i)
+        out[i * kGroupColumns + k] = static_cast<float>(h[i][k] / h[k][k]);
+    }
+  });
 }
 
 }  // namespace mokume

@@ -126,6 +126,7 @@ class CpuStage : public Stage {
   StageStep step_;                   // the current one
   float* hidden_ = nullptr;          // of the current step's tokens
   bool few_ = false;                 // threads work in memory of their own
+  mutable bool observing_ = true;    // false: the observer wants no more of the step
   Program few_program_{true}, many_program_{false};
   uint64_t memory_bytes_ = 0;
   std::atomic<double> busy_seconds_{0};

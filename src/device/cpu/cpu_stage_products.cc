@@ -55,7 +55,9 @@ class CpuStage::SharedInputOp final : public Op {
  public:
   SharedInputOp(const CpuStage& stage, const Products& products)
       : stage_(stage), products_(products) {}
-  int items() const override { return (stage_.*products_.rows)(products_.layer); }
+  int items() const override {
+    return stage_.observing_ ? (stage_.*products_.rows)(products_.layer) : 0;
+  }
   int grain() const override { return kRowGrain; }
   void compute(int thread, int begin, int end) const override {
     stage_.fill_input(products_, begin, end, stage_.space_.input, stage_.own(thread).spare);
@@ -69,12 +71,17 @@ class CpuStage::SharedInputOp final : public Op {
 class CpuStage::ObserveOp final : public Op {
  public:
   ObserveOp(const CpuStage& stage, const Products& products) : stage_(stage), products_(products) {}
-  int items() const override { return rows() > 0 ? 1 : 0; }
+  int items() const override { return stage_.observing_ && rows() > 0 ? 1 : 0; }
   void compute(int, int, int) const override {
     std::vector<const Linear*> linears;
     for (const Product& product : products_.products()) linears.push_back(product.linear->source);
-    const size_t count = static_cast<size_t>(rows()) * static_cast<size_t>(products_.columns);
-    stage_.options_.observe(linears, {stage_.space_.input.rows, count}, rows());
+    const auto count = static_cast<size_t>(rows());
+    const Product& first = products_.list[0];
+    LinearInputs inputs{.linears = linears, .tokens = rows()};
+    inputs.x = {stage_.space_.input.rows, count * static_cast<size_t>(products_.columns)};
+    if (first.add)
+      inputs.added_to = {*first.out, count * static_cast<size_t>(first.linear->matrix.rows)};
+    stage_.observing_ = stage_.options_.observe(inputs);
   }
 
  private:
@@ -89,7 +96,7 @@ class CpuStage::ProductsOp final : public Op {
  public:
   ProductsOp(const CpuStage& stage, const Products& products)
       : stage_(stage), products_(products), grain_(grain_of(products, stage.pool_.threads())) {}
-  int items() const override { return rows() > 0 ? products_.panels : 0; }
+  int items() const override { return stage_.observing_ && rows() > 0 ? products_.panels : 0; }
   // Of many tokens the kernels take two panels at a time.
   int grain() const override { return (grain_ + 1) / 2 * 2; }
   void compute(int thread, int begin, int end) const override {

@@ -25,6 +25,7 @@ Status CpuStage::run_step(const StageStep& step) {
 // What all layers of the step share.
 void CpuStage::prepare(const StageStep& step) {
   step_ = step;
+  observing_ = true;
   // What observes a product's input sees all of it, which only the other way has in one place.
   few_ = tokens() <= kFewTokens && !options_.observe;
   hidden_ = options_.has_head ? space_.hidden : step.hidden_out;

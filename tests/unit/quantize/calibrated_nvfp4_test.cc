@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -116,6 +117,23 @@ TEST(Hessian, IsTheSumOfOuterProducts) {
   }
 }
 
+TEST(Correlation, IsTheSumOfOuterProducts) {
+  const int rows = 150, columns = 144, tokens = 300;  // rows are no multiple of 16
+  const Floats y = gaussian(rows * tokens, 1), x = gaussian(columns * tokens, 2);
+  Correlation correlation(rows, columns, 2);
+  correlation.add(std::span(y).first(rows * 10), std::span(x).first(columns * 10), 10);
+  correlation.add(std::span(y).subspan(rows * 10), std::span(x).subspan(columns * 10), tokens - 10);
+  for (int i = 0; i < rows; i += i < 140 ? 7 : 1) {
+    for (int j = 0; j < columns; ++j) {
+      double sum = 0;
+      for (int t = 0; t < tokens; ++t)
+        sum +=
+            double{y[static_cast<size_t>(t * rows + i)]} * x[static_cast<size_t>(t * columns + j)];
+      EXPECT_NEAR(correlation.row(i)[static_cast<size_t>(j)], sum, 1e-3) << i << "," << j;
+    }
+  }
+}
+
 TEST(Feedback, FactorsGiveTheMatrixBack) {
   const int columns = 208;
   const Floats x = correlated_inputs(500, columns);
@@ -143,6 +161,26 @@ TEST(Feedback, FactorsGiveTheMatrixBack) {
   }
 }
 
+TEST(Feedback, BlocksAreThoseOfTheMatrix) {
+  const int columns = 96;
+  const Hessian hessian = hessian_of(correlated_inputs(500, columns), 500, columns);
+  const double damping = 0.01;
+  const auto feedback = Feedback::create(hessian, {}, damping, 2);
+  ASSERT_TRUE(feedback.ok()) << feedback.status();
+  for (int first = 0; first < columns; first += kGroupColumns) {
+    const GroupFactor block = feedback->block(first);
+    const auto m = [&](int i, int k) { return i == k ? 1.0 : double{block.row(i)[k]}; };
+    for (int i = 0; i < kGroupColumns; ++i) {
+      for (int j = i; j < kGroupColumns; ++j) {
+        double sum = 0;
+        for (int k = j; k < kGroupColumns; ++k) sum += m(i, k) * block.cost(k) * m(j, k);
+        const double h = hessian.matrix()[static_cast<size_t>((first + i) * columns + first + j)];
+        EXPECT_NEAR(sum, h / feedback->unit() + (i == j ? damping : 0), 2e-4) << first << i << j;
+      }
+    }
+  }
+}
+
 TEST(Feedback, TakesInputsThatWereNeverThere) {
   const int columns = 32;
   Floats x(columns * 4);
@@ -163,12 +201,49 @@ TEST(CalibratedNvfp4, ProductsAreMuchCloserThanRoundedOneByOne) {
   const Floats x = correlated_inputs(tokens, columns), weights = gaussian(rows * columns, 3);
   const auto feedback = Feedback::create(hessian_of(x, tokens, columns), {}, 0.01, 2);
   ASSERT_TRUE(feedback.ok());
-  const auto matrix = calibrated_nvfp4(rows, rows_of(weights, columns), *feedback, 2);
+  const auto matrix = calibrated_nvfp4({rows, rows_of(weights, columns), {}}, *feedback, 2);
   ASSERT_TRUE(matrix.ok()) << matrix.status();
   const double plain = product_error(weights, dequantized(plainly(weights, columns)), x, columns);
   const double calibrated = product_error(weights, dequantized(*matrix), x, columns);
   EXPECT_LT(calibrated, plain * 0.25);
   EXPECT_GT(calibrated, 0);
+}
+
+TEST(CalibratedNvfp4, GoesHalfTheWayToOutputsThatAreWanted) {
+  const int columns = 96, rows = 70, tokens = 1200;
+  const Floats x = correlated_inputs(tokens, columns), weights = gaussian(rows * columns, 3);
+  const Floats change = gaussian(rows * columns, 4);
+  Floats wanted = weights, between = weights;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    wanted[i] += 0.5f * change[i];
+    between[i] += 0.25f * change[i];
+  }
+  const Hessian hessian = hessian_of(x, tokens, columns);
+  const auto feedback = Feedback::create(hessian, {}, 1e-4, 2);
+  ASSERT_TRUE(feedback.ok());
+  Floats outputs(static_cast<size_t>(tokens * rows));
+  for (int t = 0; t < tokens; ++t) {
+    for (int row = 0; row < rows; ++row) {
+      double sum = 0;
+      for (int k = 0; k < columns; ++k)
+        sum += double{wanted[static_cast<size_t>(row * columns + k)]} *
+               x[static_cast<size_t>(t * columns + k)];
+      outputs[static_cast<size_t>(t * rows + row)] = static_cast<float>(sum);
+    }
+  }
+  Correlation correlation(rows, columns, 2);
+  correlation.add(outputs, x, tokens);
+  const ReadRow correlations = [&](int64_t row, std::span<float> out) {
+    std::ranges::copy(correlation.row(row), out.begin());
+    return absl::OkStatus();
+  };
+  const auto plain = calibrated_nvfp4({rows, rows_of(weights, columns), {}}, *feedback, 2);
+  const auto leaning =
+      calibrated_nvfp4({rows, rows_of(weights, columns), correlations}, *feedback, 2);
+  ASSERT_TRUE(plain.ok() && leaning.ok());
+  const double rounding = product_error(weights, dequantized(*plain), x, columns);
+  EXPECT_LT(product_error(between, dequantized(*leaning), x, columns), rounding * 2);
+  EXPECT_GT(product_error(weights, dequantized(*leaning), x, columns), rounding * 10);
 }
 
 TEST(CalibratedNvfp4, IsTheSameOnAnyNumberOfThreads) {
@@ -180,7 +255,7 @@ TEST(CalibratedNvfp4, IsTheSameOnAnyNumberOfThreads) {
     hessian.add(x, tokens);
     const auto feedback = Feedback::create(hessian, {}, 0.01, threads);
     ASSERT_TRUE(feedback.ok());
-    results.push_back(*calibrated_nvfp4(rows, rows_of(weights, columns), *feedback, threads));
+    results.push_back(*calibrated_nvfp4({rows, rows_of(weights, columns), {}}, *feedback, threads));
   }
   EXPECT_EQ(results[0].values, results[1].values);
   EXPECT_EQ(results[0].scales, results[1].scales);
@@ -194,7 +269,7 @@ TEST(CalibratedNvfp4, WhatIsOnTheGridStaysThere) {
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = elements[i % 16] * 448;
   const auto feedback = Feedback::create(hessian_of(x, 100, columns), {}, 0.01, 1);
   ASSERT_TRUE(feedback.ok());
-  const auto matrix = calibrated_nvfp4(rows, rows_of(weights, columns), *feedback, 1);
+  const auto matrix = calibrated_nvfp4({rows, rows_of(weights, columns), {}}, *feedback, 1);
   ASSERT_TRUE(matrix.ok());
   EXPECT_EQ(dequantized(*matrix), weights);
 }
@@ -207,7 +282,7 @@ TEST(CalibratedNvfp4, PassesTheReadersErrorOn) {
     std::fill(out.begin(), out.end(), 1.f);
     return row == 3 ? invalid_argument("test", "row 3") : absl::OkStatus();
   };
-  EXPECT_EQ(calibrated_nvfp4(5, fails, *feedback, 2).status().message(), "[test] row 3");
+  EXPECT_EQ(calibrated_nvfp4({5, fails, {}}, *feedback, 2).status().message(), "[test] row 3");
 }
 
 }  // namespace

@@ -80,14 +80,14 @@ TEST_F(CalibratorTest, StagesShowWhatGoesIntoTheirLinears) {
           .value();
   std::vector<Names> seen;
   const std::vector<float> before(runner.hidden().begin(), runner.hidden().end());
-  const auto observe = [&](std::span<const Linear* const> linears, std::span<const float> x,
-                           int tokens) {
+  const auto observe = [&](const LinearInputs& inputs) {
     Names names;
-    for (const Linear* linear : linears) {
+    for (const Linear* linear : inputs.linears) {
       names.push_back(linear->weight.name);
-      EXPECT_EQ(x.size(), static_cast<size_t>(tokens * linear->weight.columns()));
+      EXPECT_EQ(inputs.x.size(), static_cast<size_t>(inputs.tokens * linear->weight.columns()));
     }
     seen.push_back(names);
+    return true;
   };
   ASSERT_TRUE(runner.run(model.model, 1, observe, false).ok());
   const std::vector<Names> layer = {
@@ -99,6 +99,23 @@ TEST_F(CalibratorTest, StagesShowWhatGoesIntoTheirLinears) {
   twice.insert(twice.end(), layer.begin(), layer.end());
   EXPECT_EQ(seen, twice);
   EXPECT_EQ(before, std::vector<float>(runner.hidden().begin(), runner.hidden().end()));
+}
+
+TEST_F(CalibratorTest, ObserversEndAStepAndSeeWhatProductsAreAddedTo) {
+  const LoadedModel model = load(data_file("gguf/tiny-llama.gguf"));
+  const auto tokens = ids(20, model.model->spec.vocab_size, 1);
+  auto runner = LayerRunner::create(*model.model, *device_, tokens, 16).value();
+  const std::vector<float> before(runner.hidden().begin(), runner.hidden().end());
+  int calls = 0;
+  std::vector<float> added_to;
+  const auto observe = [&](const LinearInputs& inputs) {
+    ++calls;
+    added_to.insert(added_to.end(), inputs.added_to.begin(), inputs.added_to.end());
+    return inputs.added_to.empty();  // q, k, v; the attention's output is the last to be seen
+  };
+  ASSERT_TRUE(runner.run(model.model, 1, observe, false).ok());
+  EXPECT_EQ(calls, 4);  // two sequences
+  EXPECT_EQ(added_to, before);
 }
 
 TEST_F(CalibratorTest, AnswersAreCloserThanPlainlyRounded) {
