@@ -24,8 +24,8 @@ struct CalibratedMatrix {
 };
 
 /// Least squared error of the outputs on the inputs of `feedback`; half of the way towards those
-/// that are wanted, where any are. Columns are rounded in their order, group after group, each with the
-/// errors of those before it fed forward; a group's scale is the one, of those near max / 6 and
+/// that are wanted, where any are. Columns are rounded in their order, group after group, each with
+/// the errors of those before it fed forward; a group's scale is the one, of those near max / 6 and
 /// max / 4, with which its own 16 columns cost least. Then every group is chosen again, given all
 /// others, twice.
 Result<EncodedMatrix> calibrated_nvfp4(const CalibratedMatrix& matrix, const Feedback& feedback,
