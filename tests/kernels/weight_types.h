@@ -2,11 +2,10 @@
 // independent of the packing: element by element.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <ostream>
 
 #include "kernels/common/half.h"
 #include "kernels/cpu/pack.h"
