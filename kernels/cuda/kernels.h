@@ -200,9 +200,11 @@ constexpr size_t attention_scratch_floats(int tokens, int heads, int head_dim, i
 }
 
 inline constexpr int kMaxConvKernel = 8;
+inline constexpr int kMaxDeltaDim = 128;
 
 /// The gated delta rule between its products (model_spec.h's DeltaNet has the formulas): conv and
-/// silu, lengths, gates, recurrence, and norm(out) * silu(z).
+/// silu, lengths, gates, recurrence, and norm(out) * silu(z). delta_net_decode takes steps of one
+/// token a sequence.
 struct DeltaNetArgs {
   const float* qkv = nullptr;  ///< [tokens][2 * key_heads * key_dim + value_heads * value_dim]
   const float* z = nullptr;    ///< [tokens][value_heads * value_dim]
@@ -214,12 +216,13 @@ struct DeltaNetArgs {
   const float* norm_weight = nullptr;  ///< [value_dim]
   float epsilon = 0;
   float* states = nullptr;       ///< [slots][value_heads][key_dim][value_dim]
-  float* conv_states = nullptr;  ///< [slots][conv_kernel - 1][channels]: the inputs before; the
-                                 ///< tokens of position 0 see zeros whatever a slot held
-  float* out = nullptr;          ///< [tokens][value_heads * value_dim]
-  float* scratch = nullptr;      ///< delta_net_prefill only: delta_net_scratch_floats()
+  float* conv_states = nullptr;  ///< [slots][conv_kernel][channels]: the input of position p lies
+                                 ///< at p % conv_kernel. A sequence's first token sees zeros
+                                 ///< whatever its slot held, here and in `states`
+  float* out = nullptr;      ///< [tokens][value_heads * value_dim]
+  float* scratch = nullptr;  ///< delta_net_prefill only: delta_net_scratch_floats()
   int key_heads = 0, value_heads = 0;
-  int key_dim = 0, value_dim = 0;  ///< multiples of 4, at most kMaxHeadDim
+  int key_dim = 0, value_dim = 0;  ///< multiples of 4, at most kMaxDeltaDim
   int conv_kernel = 0;             ///< 2 .. kMaxConvKernel
   bool tiled_heads = false;        ///< value head h reads key head h % key_heads, otherwise
                                    ///< h / (value_heads / key_heads)
@@ -233,7 +236,7 @@ constexpr size_t delta_net_scratch_floats(int tokens, int channels, int value_he
 
 /// A token of each row of logits. top_k 1 is greedy: the first largest. Otherwise the candidates
 /// are cut to the top_k largest, then to those with probability at least min_p times the largest,
-/// then to the smallest set whose probabilities reach top_p, and `uniforms` picks one.
+/// then to the smallest set whose probabilities reach top_p, and `uniform` picks one, by ids.
 struct SampleRow {
   float inverse_temperature = 1;
   float top_p = 1;    ///< (0, 1]
@@ -242,6 +245,7 @@ struct SampleRow {
   int32_t top_k = 1;  ///< 1 .. kMaxTopK
 };
 inline constexpr int kMaxTopK = 128;
+inline constexpr int kSampleSlices = 64;  ///< that a row is searched in
 struct SampleArgs {
   const float* logits = nullptr;  ///< [rows][vocab]
   const SampleRow* rows = nullptr;
@@ -252,10 +256,9 @@ struct SampleArgs {
 };
 
 constexpr size_t sample_scratch_floats(int rows) {
-  return static_cast<size_t>(rows) * 2 * kMaxTopK * 64;
+  return static_cast<size_t>(rows) * 2 * kMaxTopK * kSampleSlices;
 }
 
-/// Null where a kernel is not written yet; tests/kernels_cuda lists which.
 struct CudaKernels {
   const char* name;  ///< "cuda" or "simt"
   int (*embed)(const EmbedArgs&, Stream);

@@ -106,6 +106,7 @@ MKM_DEVICE void half_pair(uint32_t bits, float& low, float& high) {
 MKM_DEVICE uint32_t pick_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   return __byte_perm(low, high, selector);
 }
+MKM_DEVICE int count_bits(uint32_t bits) { return __popc(bits); }
 MKM_DEVICE float bits_to_float(uint32_t bits) { return __uint_as_float(bits); }
 MKM_DEVICE uint32_t float_to_bits(float x) { return __float_as_uint(x); }
 

@@ -119,6 +119,7 @@ MKM_DEVICE uint32_t pick_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   }
   return picked;
 }
+MKM_DEVICE int count_bits(uint32_t bits) { return std::popcount(bits); }
 MKM_DEVICE float bits_to_float(uint32_t bits) { return std::bit_cast<float>(bits); }
 MKM_DEVICE uint32_t float_to_bits(float x) { return std::bit_cast<uint32_t>(x); }
 MKM_DEVICE uint32_t multiply_half(uint32_t a, uint32_t b) {

@@ -3,7 +3,6 @@
 namespace mokume::cuda {
 namespace {
 
-// An op whose file is not written yet has nullptr in its place.
 constexpr CudaKernels kTable = {
 #if defined(__CUDACC__)
     .name = "cuda",
@@ -17,12 +16,12 @@ constexpr CudaKernels kTable = {
     .gemm = MKM_TARGET::gemm,
     .dequantize = MKM_TARGET::dequantize,
     .silu_mul = MKM_TARGET::silu_mul,
-    .rope_append = nullptr,
-    .attention_decode = nullptr,
-    .attention_prefill = nullptr,
-    .delta_net_decode = nullptr,
-    .delta_net_prefill = nullptr,
-    .sample = nullptr,
+    .rope_append = MKM_TARGET::rope_append,
+    .attention_decode = MKM_TARGET::attention_decode,
+    .attention_prefill = MKM_TARGET::attention_prefill,
+    .delta_net_decode = MKM_TARGET::delta_net_decode,
+    .delta_net_prefill = MKM_TARGET::delta_net_prefill,
+    .sample = MKM_TARGET::sample,
 };
 
 }  // namespace
