@@ -219,8 +219,8 @@ struct DeltaNetArgs {
   float* conv_states = nullptr;  ///< [slots][conv_kernel][channels]: the input of position p lies
                                  ///< at p % conv_kernel. A sequence's first token sees zeros
                                  ///< whatever its slot held, here and in `states`
-  float* out = nullptr;      ///< [tokens][value_heads * value_dim]
-  float* scratch = nullptr;  ///< delta_net_prefill only: delta_net_scratch_floats()
+  float* out = nullptr;          ///< [tokens][value_heads * value_dim]
+  float* scratch = nullptr;      ///< delta_net_prefill only: delta_net_scratch_floats()
   int key_heads = 0, value_heads = 0;
   int key_dim = 0, value_dim = 0;  ///< multiples of 4, at most kMaxDeltaDim
   int conv_kernel = 0;             ///< 2 .. kMaxConvKernel
