@@ -4,11 +4,6 @@
 namespace mokume::cuda::MKM_TARGET {
 namespace {
 
-constexpr bool has_dot(Format format) {
-  return format == Format::kInt8 || format == Format::kQ8 || format == Format::kQ4 ||
-         format == Format::kQ4Min;
-}
-
 int products(const ProductsArgs& args, bool exact, Stream stream) {
   return with_format(args.matrices[0].format, [&]<Format kFormat>() {
     if constexpr (has_dot(kFormat)) {

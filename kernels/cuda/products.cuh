@@ -2,10 +2,12 @@
 // weight once, 16 bytes a lane, and everything around a product that can be done on the way is:
 // RMSNorm or a gate of the input, rounding it to int8, bias, residual, silu(gate) * up.
 //
-// A block of 8 warps computes 16 rows, a warp 2 of them for all tokens. The input goes through
-// shared memory in tiles of 1024 columns and up to 8 tokens; in it, what the 32 lanes read at once
-// lies side by side ("plane"). While a tile is worked on, the weights of the next are on their way.
-// A row's sum is added per lane along K, then over the lanes, so its order is K's alone.
+// A block of 8 warps computes 16 rows, a warp 2 of them for all tokens. Where a matrix is low and
+// long, four warps share 2 rows along K instead, so that enough blocks are there for a GPU. The
+// input goes through shared memory in tiles of 1024 columns and up to 8 tokens; in it, what the 32
+// lanes read at once lies side by side ("plane"). While a tile is worked on, the weights of the
+// next are on their way. A row's sum is added per lane along K, then over the lanes, then over the
+// warps, so its order is the matrix's sizes' alone.
 //
 // Two ways to multiply: floats (kDot false), and int8 inputs with a scale a group of 32 by dp4a.
 #pragma once
@@ -33,9 +35,18 @@ struct ProductsArgs {
 inline constexpr int kProductThreads = 256;
 inline constexpr int kProductWarps = kProductThreads / kWarp;
 inline constexpr int kWarpRows = 2;
-inline constexpr int kBlockRows = kProductWarps * kWarpRows;
 inline constexpr int kTileColumns = 4 * kProductThreads;  // a thread stages 4 of a token
-inline constexpr int kActGroup = 32;                      // columns that share an input's scale
+/// Low and long: fewer rows than this, more columns than that.
+inline constexpr int kSplitRows = 4096, kSplitColumns = 2 * kTileColumns;
+inline constexpr int kActGroup = 32;  // columns that share an input's scale
+
+constexpr bool has_dot(Format format) {
+  return format == Format::kInt8 || format == Format::kQ8 || format == Format::kQ4 ||
+         format == Format::kQ4Min;
+}
+/// Warps that share rows, of a low and long matrix. Exact stages need no such speed.
+template <Format kFormat, bool kDot>
+inline constexpr int kMostSplit = kFormat != Format::kF32&& kDot == has_dot(kFormat) ? 4 : 1;
 
 /// Where row `index` of the list is. Selected, not indexed: parameters that are indexed by a
 /// variable would be copied to local memory.
@@ -202,25 +213,34 @@ struct Int8Tile {
 /// Blocks of a multiprocessor: as many as registers allow without spills. The wider an element, the
 /// more of a tile's weights are on their way in registers, so that fewer blocks keep as many bytes
 /// in flight.
-template <Format kFormat, int kTokens>
+template <Format kFormat, int kTokens, int kSplit>
 constexpr int min_blocks() {
-  if (kTokens >= 8 || bits(kFormat) == 32 || (kTokens == 4 && bits(kFormat) == 16)) return 1;
-  return kTokens <= 2 && bits(kFormat) == 4 ? 3 : 2;
+  const bool wide = bits(kFormat) >= 16 || kSplit > 1;
+  if (kTokens >= 8 || bits(kFormat) == 32 || (kTokens == 4 && wide)) return 1;
+  return kTokens <= 2 && bits(kFormat) == 4 && kSplit == 1 ? 3 : 2;
 }
 
-template <Format kFormat, int kTokens, bool kDot>
-MKM_KERNEL_BLOCKS(kProductThreads, (min_blocks<kFormat, kTokens>()))
+/// Tokens of a tile: the tiles of kSplit warps are in shared memory at once.
+constexpr int pass_tokens(int tokens, int split) { return tokens < 8 / split ? tokens : 8 / split; }
+template <Format kFormat, int kTokens, bool kDot, int kSplit>
+using ProductTile = std::conditional_t<kDot, Int8Tile<kFormat, pass_tokens(kTokens, kSplit)>,
+                                       FloatTile<kFormat, pass_tokens(kTokens, kSplit)>>;
+
+template <Format kFormat, int kTokens, bool kDot, int kSplit>
+MKM_KERNEL_BLOCKS(kProductThreads, (min_blocks<kFormat, kTokens, kSplit>()))
 products_kernel(ProductsArgs args) {
   using C = Chunk<kFormat>;
-  constexpr int kPass = kTokens < 8 ? kTokens : 8;  // tokens of a tile
+  using Tile = ProductTile<kFormat, kTokens, kDot, kSplit>;
+  constexpr int kPass = pass_tokens(kTokens, kSplit);
   constexpr int kSteps = kTileColumns / C::kColumns / kWarp;
-  using Tile = std::conditional_t<kDot, Int8Tile<kFormat, kPass>, FloatTile<kFormat, kPass>>;
+  constexpr int kBlockRows = kProductWarps / kSplit * kWarpRows;
   MKM_DYNAMIC_SHARED(shared);
-  MKM_SHARED(float, results, kTokens* kBlockRows);
+  MKM_SHARED(float, results, kTokens* kBlockRows* kSplit);  // [token][row][part]
   MKM_SHARED(float, squares_of, kTokens* kProductWarps);
-  const Tile tile(shared);
+  const int part = warp_id() % kSplit, first_result = warp_id() / kSplit * kWarpRows;
+  const Tile tile(shared + part * static_cast<int>(Tile::kBytes));  // that this warp reads
   const int columns = args.matrices[0].columns, chunks = columns / C::kColumns;
-  const int first_row = static_cast<int>(block_x()) * kBlockRows + warp_id() * kWarpRows;
+  const int first_row = static_cast<int>(block_x()) * kBlockRows + first_result;
 
   // 1. The first weights may be fetched before the input is there.
   allow_next();
@@ -232,7 +252,7 @@ products_kernel(ProductsArgs args) {
   const auto fetch = [&](int begin) {
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
-      const int chunk = begin / C::kColumns + step * kWarp + lane_id();
+      const int chunk = (begin + part * kTileColumns) / C::kColumns + step * kWarp + lane_id();
 #pragma unroll
       for (int r = 0; r < kWarpRows; ++r) {
         next[step][r] = {};
@@ -250,34 +270,39 @@ products_kernel(ProductsArgs args) {
                          gate = global(args.gate);
   float sums[kWarpRows][kTokens] = {};
   float squares[kTokens] = {};
-  for (int begin = 0; begin < columns; begin += kTileColumns) {
+  for (int begin = 0; begin < columns; begin += kSplit * kTileColumns) {
     C now[kSteps][kWarpRows];
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
 #pragma unroll
       for (int r = 0; r < kWarpRows; ++r) now[step][r] = next[step][r];
     }
-    if (begin + kTileColumns < columns) fetch(begin + kTileColumns);
-    const int quad = static_cast<int>(thread_x()), column = begin + 4 * quad;
-    Float4 weight = {1, 1, 1, 1};
-    if (args.norm_weight && column < columns) weight = load<Float4>(norm + column);
+    if (begin + kSplit * kTileColumns < columns) fetch(begin + kSplit * kTileColumns);
 #pragma unroll
     for (int pass = 0; pass < kTokens; pass += kPass) {
       if (begin > 0 || pass > 0) sync_block();  // all have read what was there
 #pragma unroll
-      for (int t = 0; t < kPass; ++t) {
-        Float4 v = {};
-        if (pass + t < args.tokens && column < columns) {
-          const ptrdiff_t at = static_cast<ptrdiff_t>(pass + t) * columns + column;
-          v = load<Float4>(x + at);
-          squares[pass + t] += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
-          if (args.gate) {
-            const Float4 g = load<Float4>(gate + at);
-            v = {v.x * sigmoid(g.x), v.y * sigmoid(g.y), v.z * sigmoid(g.z), v.w * sigmoid(g.w)};
+      for (int i = 0; i < kSplit; ++i) {
+        const Tile staged(shared + i * static_cast<int>(Tile::kBytes));
+        const int quad = static_cast<int>(thread_x());
+        const int column = begin + i * kTileColumns + 4 * quad;
+        Float4 weight = {1, 1, 1, 1};
+        if (args.norm_weight && column < columns) weight = load<Float4>(norm + column);
+#pragma unroll
+        for (int t = 0; t < kPass; ++t) {
+          Float4 v = {};
+          if (pass + t < args.tokens && column < columns) {
+            const ptrdiff_t at = static_cast<ptrdiff_t>(pass + t) * columns + column;
+            v = load<Float4>(x + at);
+            squares[pass + t] += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+            if (args.gate) {
+              const Float4 g = load<Float4>(gate + at);
+              v = {v.x * sigmoid(g.x), v.y * sigmoid(g.y), v.z * sigmoid(g.z), v.w * sigmoid(g.w)};
+            }
+            v = {v.x * weight.x, v.y * weight.y, v.z * weight.z, v.w * weight.w};
           }
-          v = {v.x * weight.x, v.y * weight.y, v.z * weight.z, v.w * weight.w};
+          staged.put(t, quad, v);
         }
-        tile.put(t, quad, v);
       }
       sync_block();
 #pragma unroll
@@ -291,7 +316,7 @@ products_kernel(ProductsArgs args) {
 #pragma unroll
     for (int r = 0; r < kWarpRows; ++r) {
       const float sum = warp_sum(sums[r][t]);
-      if (lane_id() == 0) results[t * kBlockRows + warp_id() * kWarpRows + r] = sum;
+      if (lane_id() == 0) results[(t * kBlockRows + first_result + r) * kSplit + part] = sum;
     }
     if (args.norm_weight) {
       const float sum = warp_sum(squares[t]);
@@ -302,13 +327,17 @@ products_kernel(ProductsArgs args) {
 
   // 4. What comes after the product; neighbouring threads write neighbouring rows.
   const auto finished = [&](int token, int row, const RowPlace& place) {
-    float value = results[token * kBlockRows + row];
+    float value = 0;
+    for (int i = 0; i < kSplit; ++i) {
+      const float partial = results[(token * kBlockRows + row) * kSplit + i];
+      value += partial;
+    }
     if constexpr (C::kRowScale) value *= Rows<kFormat>(place.matrix).row_scale(place.row);
     if (args.norm_weight) {
       float total = 0;
       for (int w = 0; w < kProductWarps; ++w) {
-        const float part = squares_of[token * kProductWarps + w];
-        total += part;
+        const float squares_part = squares_of[token * kProductWarps + w];
+        total += squares_part;
       }
       value *= inverse_sqrt(total / static_cast<float>(columns) + args.epsilon);
     }
@@ -336,22 +365,32 @@ products_kernel(ProductsArgs args) {
   }
 }
 
-/// For one format; each is compiled in a file of its own.
-template <Format kFormat, bool kDot>
-int launch_products(const ProductsArgs& args, Stream stream) {
+template <Format kFormat, bool kDot, int kSplit>
+int launch_split(const ProductsArgs& args, Stream stream) {
   const char* const name = args.swiglu ? "gate_up" : "matvec";
+  constexpr int kBlockRows = kProductWarps / kSplit * kWarpRows;
   const Grid grid = {static_cast<unsigned>((args.rows + kBlockRows - 1) / kBlockRows)};
   const auto launch_for = [&]<int kTokens>() {
-    constexpr int kPass = kTokens < 8 ? kTokens : 8;
-    using Tile = std::conditional_t<kDot, Int8Tile<kFormat, kPass>, FloatTile<kFormat, kPass>>;
-    return launch(stream, name, products_kernel<kFormat, kTokens, kDot>, grid, kProductThreads,
-                  Tile::kBytes, args);
+    return launch(stream, name, products_kernel<kFormat, kTokens, kDot, kSplit>, grid,
+                  kProductThreads, kSplit * ProductTile<kFormat, kTokens, kDot, kSplit>::kBytes,
+                  args);
   };
   if (args.tokens == 1) return launch_for.template operator()<1>();
   if (args.tokens == 2) return launch_for.template operator()<2>();
   if (args.tokens <= 4) return launch_for.template operator()<4>();
   if (args.tokens <= 8) return launch_for.template operator()<8>();
   return launch_for.template operator()<16>();
+}
+
+/// For one format; each is compiled in a file of its own. How K is split must not depend on the
+/// tokens: a token's bits may not.
+template <Format kFormat, bool kDot>
+int launch_products(const ProductsArgs& args, Stream stream) {
+  constexpr int kSplit = kMostSplit<kFormat, kDot>;
+  if (kSplit > 1 && args.rows < kSplitRows && args.matrices[0].columns > kSplitColumns) {
+    return launch_split<kFormat, kDot, kSplit>(args, stream);
+  }
+  return launch_split<kFormat, kDot, 1>(args, stream);
 }
 
 extern template int launch_products<Format::kF32, false>(const ProductsArgs&, Stream);

@@ -129,15 +129,8 @@ bool Run::all_blocks() {
   dynamic.initialized = pool.shared_initialized.data();
   dynamic.shared_offset = 0;
   const uint64_t blocks = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
-  // Ids that were given out 2^32 threads ago may be met again: two blocks that seem to collide
-  // would then be a false alarm, so begin at the next number that leaves room.
-  if (executor.writers_ + blocks > UINT32_MAX || executor.writers_ + blocks < executor.writers_) {
-    executor.writers_ = 1;
-  }
-  first_writer_ = executor.writers_;
-  executor.writers_ += static_cast<uint32_t>(std::min<uint64_t>(blocks, UINT32_MAX));
+  first_interval_ = executor.interval_ + 1;
   for (const size_t number : order_of(blocks)) {
-    block_number_ = static_cast<uint32_t>(number);
     const auto x = static_cast<unsigned>(number % launch.grid.x);
     const auto y = static_cast<unsigned>(number / launch.grid.x % launch.grid.y);
     const auto z = static_cast<unsigned>(number / launch.grid.x / launch.grid.y);
@@ -150,12 +143,19 @@ bool Run::all_blocks() {
 }
 
 // Of all threads of the block, from one barrier to the next.
-void Run::begin_interval() { pool.races.begin_interval(kMaxSharedBytes); }
+void Run::begin_interval() {
+  ++executor.interval_;
+  pool.races.begin_interval(kMaxSharedBytes);
+  for (size_t w = 0; w < threads.size() / kLanes; ++w) {
+    pool.warps[w].first_epoch = ++pool.warps[w].epoch;
+  }
+}
 
 bool Run::one_block(Dim block) {
   ++counters.blocks;
   std::fill_n(pool.shared_initialized.begin(), shared_used_, 0);
   begin_interval();
+  block_interval_ = executor.interval_;
   for (Thread& thread : threads) {
     thread.index.block = block;
     thread.wait = Wait::kNone;
@@ -241,7 +241,6 @@ bool Run::settle_block() {
   }
   ++counters.block_barriers;
   begin_interval();
-  for (size_t w = 0; w < threads.size() / kLanes; ++w) ++pool.warps[w].epoch;
   for (Thread& thread : threads) thread.wait = Wait::kNone;
   return true;
 }

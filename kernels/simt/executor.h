@@ -3,9 +3,10 @@
 // Blocks run one after the other; the threads of a block are fibers, which run one after the other
 // up to their next collective (a barrier, a shuffle). Reported as errors: accesses outside an
 // allocation or shared array, of bytes never written or not aligned to their size; races in shared
-// memory between two barriers; two blocks that write one byte; collectives that not all threads of
-// their warp or block reach, or reach at different lines; a kernel that writes before, or ends
-// without, waiting for the kernel before it (see wait_for_previous in kernels/cuda/portable.cuh).
+// memory between two barriers; one byte of an allocation written by two blocks, or by two threads
+// between barriers; collectives that not all threads of their warp or block reach, or reach at
+// different lines; a kernel that writes before, or ends without, waiting for the kernel before it
+// (see wait_for_previous in kernels/cuda/portable.cuh).
 // Not seen: a block's write after another's read, and an order of blocks that a kernel relies on
 // beyond the three that lanes and blocks are run in.
 //
@@ -85,7 +86,7 @@ class Executor {
   std::string error_;
   std::map<std::string, Counters> counters_;
   L2 l2_;
-  uint32_t writers_ = 1;  // next id for a thread that writes; 0: nobody
+  uint32_t interval_ = 0;  // from one barrier of a block to the next, counted over all launches
   uint64_t random_state_ = 0;
 };
 

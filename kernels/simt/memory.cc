@@ -23,6 +23,7 @@ void release(Region& region) {
   unmap(region.base, region.bytes);
   unmap(region.initialized, region.bytes);
   unmap(region.writers, region.bytes * sizeof(uint32_t));
+  unmap(region.threads, region.bytes * sizeof(uint16_t));
 }
 
 }  // namespace
@@ -38,7 +39,8 @@ void* Memory::allocate(size_t bytes) {
   region->base = static_cast<uint8_t*>(map(region->bytes));
   region->initialized = static_cast<uint8_t*>(map(region->bytes));
   region->writers = static_cast<uint32_t*>(map(region->bytes * sizeof(uint32_t)));
-  if (!region->base || !region->initialized || !region->writers) {
+  region->threads = static_cast<uint16_t*>(map(region->bytes * sizeof(uint16_t)));
+  if (!region->base || !region->initialized || !region->writers || !region->threads) {
     release(*region);
     return nullptr;
   }

@@ -14,7 +14,8 @@ struct Region {
   uint8_t* base = nullptr;
   size_t bytes = 0;
   uint8_t* initialized = nullptr;  ///< [bytes]: 1 where it was written
-  uint32_t* writers = nullptr;     ///< [bytes], of an allocation: who wrote it last
+  uint32_t* writers = nullptr;     ///< [bytes], of an allocation: in which interval it was written
+  uint16_t* threads = nullptr;     ///< [bytes], and by which thread of the block
   int64_t shared_offset = -1;      ///< of an array in its block's shared memory; -1: an allocation
   bool shared() const { return shared_offset >= 0; }
 };

@@ -36,7 +36,8 @@ struct Thread {
 };
 
 struct Warp {
-  uint32_t epoch = 0;  // barriers passed
+  uint32_t epoch = 0;        // barriers passed
+  uint32_t first_epoch = 0;  // when the block's last barrier was passed
   WarpTrace trace;
   Payload payloads[2][kLanes];  // of the last two exchanges
 };
@@ -92,8 +93,8 @@ struct Run {
   std::vector<Found> found_;  // regions of pointers, by the pointer's hash
   std::unordered_map<const void*, Region> arrays_;
   size_t shared_used_ = 0;
-  uint32_t first_writer_ = 0;
-  uint32_t block_number_ = 0;
+  uint32_t first_interval_ = 0;  // of the launch
+  uint32_t block_interval_ = 0;  // the first of the block that runs
 };
 
 }  // namespace mokume::simt

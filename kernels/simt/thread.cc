@@ -152,13 +152,22 @@ void Run::check_global(const Region& region, size_t offset, uint32_t bytes, bool
   if (!write) return;
   if (!running->ordered) fail("writes before it waits for the kernel before it");
   if (atomic) return;
-  const uint32_t id = first_writer_ + block_number_;
-  for (uint32_t i = 0; i < bytes; ++i) {
-    uint32_t& writer = region.writers[offset + i];
-    if (writer >= first_writer_ && writer < executor.writers_ && writer != id) {
-      fail("a race: two blocks write byte %zu of a buffer of %zu", offset + i, region.bytes);
+  const auto thread = static_cast<uint16_t>(running->index.thread);
+  const Warp& warp = pool.warps[thread / kLanes];
+  for (size_t at = offset; at < offset + bytes; ++at) {
+    uint32_t& interval = region.writers[at];
+    uint16_t& writer = region.threads[at];
+    if (interval >= first_interval_ && interval < block_interval_) {
+      fail("a race: two blocks write byte %zu of a buffer of %zu", at, region.bytes);
     }
-    writer = id;
+    const bool ordered =
+        writer == thread || (writer / kLanes == thread / kLanes && warp.epoch > warp.first_epoch);
+    if (interval == executor.interval_ && !ordered) {
+      fail("a race: threads %d and %d write byte %zu of a buffer of %zu", writer, thread, at,
+           region.bytes);
+    }
+    interval = executor.interval_;
+    writer = thread;
   }
 }
 

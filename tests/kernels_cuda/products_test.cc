@@ -203,11 +203,17 @@ TEST_P(Products, Gemm) {
   }
 }
 
+// Sums that no other warp shares, over several tiles.
+TEST(ProductRows, OfATallMatrix) {
+  run_case({{4112}, 3168, 1, true}, Format::kNvfp4, false, simt::Order::kForward);
+  run_case({{4112}, 3168, 2, true}, Format::kInt8, false, simt::Order::kReverse);
+}
+
 // ADR 9: a token's bits do not depend on the tokens beside it.
-TEST_P(Products, SameBitsInAnyBatch) {
-  const int columns = 2080, rows = 19;
+void expect_same_bits(Format format, int columns) {
+  const int rows = 19;
   const Input input = random_input(kMaxDecodeTokens, columns, true, false);
-  const HostMatrix matrix = random_matrix(GetParam(), rows, columns, 91);
+  const HostMatrix matrix = random_matrix(format, rows, columns, 91);
   for (const bool exact : {true, false}) {
     std::vector<float> all;
     for (const int tokens : {16, 8, 5, 4, 2, 1}) {
@@ -226,6 +232,11 @@ TEST_P(Products, SameBitsInAnyBatch) {
       EXPECT_TRUE(std::equal(out.begin(), out.end(), all.begin())) << tokens << " tokens";
     }
   }
+}
+
+TEST_P(Products, SameBitsInAnyBatch) {
+  expect_same_bits(GetParam(), 1248);
+  expect_same_bits(GetParam(), 2080);  // its sums are split among warps
 }
 
 // What a layer of true size moves.

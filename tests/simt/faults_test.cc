@@ -102,6 +102,30 @@ TEST_P(Faults, TwoBlocksWriteOneWord) {
               HasSubstr("a race: two blocks write"));
 }
 
+enum class Between { kNothing, kWarpBarrier, kBlockBarrier };
+
+void write_twice(float* to, int other, Between between) {
+  wait_for_previous();
+  if (thread_x() == 0) global(to)[0] = 1.0f;
+  if (between == Between::kWarpBarrier) sync_warp();
+  if (between == Between::kBlockBarrier) sync_block();
+  if (static_cast<int>(thread_x()) == other) global(to)[0] = 2.0f;
+}
+
+TEST_P(Faults, TwoThreadsWriteOneWordBetweenBarriers) {
+  float* to = device.empty<float>(1);
+  for (const auto& [other, between, race] : {std::tuple{0, Between::kNothing, false},
+                                             {3, Between::kNothing, true},
+                                             {40, Between::kNothing, true},
+                                             {3, Between::kWarpBarrier, false},
+                                             {40, Between::kWarpBarrier, true},
+                                             {40, Between::kBlockBarrier, false}}) {
+    const std::string fault = device.run(write_twice, {1}, 64, 0, to, other, between);
+    EXPECT_EQ(fault.find("a race: threads") != std::string::npos, race) << other << ' ' << fault;
+    EXPECT_EQ(fault.empty(), !race);
+  }
+}
+
 void count_blocks(int* counter) {
   wait_for_previous();
   if (thread_x() == 0) atomic_add(global(counter), 1);
