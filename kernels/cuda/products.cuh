@@ -220,18 +220,23 @@ constexpr int min_blocks() {
   return kTokens <= 2 && bits(kFormat) == 4 && kSplit == 1 ? 3 : 2;
 }
 
-/// Tokens of a tile: the tiles of kSplit warps are in shared memory at once.
-constexpr int pass_tokens(int tokens, int split) { return tokens < 8 / split ? tokens : 8 / split; }
+/// Tokens of a tile: the tiles of all warps that share rows are in shared memory at once. Minimums
+/// take more registers.
+constexpr int pass_tokens(Format format, int tokens, int split) {
+  const int most = (has_minimums(format) ? 4 : 8) / split;
+  return tokens < most ? tokens : most;
+}
 template <Format kFormat, int kTokens, bool kDot, int kSplit>
-using ProductTile = std::conditional_t<kDot, Int8Tile<kFormat, pass_tokens(kTokens, kSplit)>,
-                                       FloatTile<kFormat, pass_tokens(kTokens, kSplit)>>;
+using ProductTile =
+    std::conditional_t<kDot, Int8Tile<kFormat, pass_tokens(kFormat, kTokens, kSplit)>,
+                       FloatTile<kFormat, pass_tokens(kFormat, kTokens, kSplit)>>;
 
 template <Format kFormat, int kTokens, bool kDot, int kSplit>
 MKM_KERNEL_BLOCKS(kProductThreads, (min_blocks<kFormat, kTokens, kSplit>()))
 products_kernel(ProductsArgs args) {
   using C = Chunk<kFormat>;
   using Tile = ProductTile<kFormat, kTokens, kDot, kSplit>;
-  constexpr int kPass = pass_tokens(kTokens, kSplit);
+  constexpr int kPass = pass_tokens(kFormat, kTokens, kSplit);
   constexpr int kSteps = kTileColumns / C::kColumns / kWarp;
   constexpr int kBlockRows = kProductWarps / kSplit * kWarpRows;
   MKM_DYNAMIC_SHARED(shared);
