@@ -1,11 +1,9 @@
 #include "bench/kernels/limits.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include <atomic>
 #include <cstring>
+
+#include "kernels/cpu/peak.h"
 
 namespace mokume::bench {
 namespace {
@@ -26,79 +24,10 @@ uint64_t sum_of(const uint8_t* bytes, size_t count) {
   return sum;
 }
 
-#if defined(__x86_64__)
-constexpr int kChains = 12;  // independent ones: more than latency times throughput
-constexpr int kTurns = 400'000;
-
-// One instruction on each of twelve registers, again and again. In assembly, because compilers move
-// accumulators of these intrinsics to memory and back.
-#define MOKUME_TURNS(TARGET, NAME, VECTOR, STEP)                                                   \
-  [[gnu::target(TARGET)]] void NAME() {                                                            \
-    VECTOR a[kChains] = {}, b = {}, c = {};                                                        \
-    for (int turn = 0; turn < kTurns; ++turn) {                                                    \
-      asm volatile(STEP("0") STEP("1") STEP("2") STEP("3") STEP("4") STEP("5") STEP("6") STEP("7") \
-                       STEP("8") STEP("9") STEP("10") STEP("11")                                   \
-                   : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]), "+v"(a[4]), "+v"(a[5]),       \
-                     "+v"(a[6]), "+v"(a[7]), "+v"(a[8]), "+v"(a[9]), "+v"(a[10]), "+v"(a[11])      \
-                   : "v"(b), "v"(c));                                                              \
-    }                                                                                              \
-  }
-#define MOKUME_VNNI(I) "vpdpbusd %12, %13, %" I "\n"
-#define MOKUME_AVX_VNNI(I) "%{vex%} vpdpbusd %12, %13, %" I "\n"
-#define MOKUME_FMA(I) "vfmadd231ps %12, %13, %" I "\n"
-MOKUME_TURNS("avx512f,avx512vnni", vnni512, __m512i, MOKUME_VNNI)
-MOKUME_TURNS("avx512f", fma512, __m512, MOKUME_FMA)
-MOKUME_TURNS("avx2,avxvnni", vnni256, __m256i, MOKUME_AVX_VNNI)
-MOKUME_TURNS("avx2,fma", fma256, __m256, MOKUME_FMA)
-
-// Dot products of what has no instruction for them.
-[[gnu::target("avx2")]] void maddubs256() {
-  __m256i a[2] = {}, b = {}, c = {};
-  for (int turn = 0; turn < kTurns; ++turn) {
-    asm volatile(
-        "vpmaddubsw %2, %3, %%ymm12\nvpmaddwd %%ymm12, %2, %%ymm13\nvpaddd %%ymm13, %0, %0\n"
-        "vpmaddubsw %2, %3, %%ymm14\nvpmaddwd %%ymm14, %2, %%ymm15\nvpaddd %%ymm15, %1, %1\n"
-        : "+x"(a[0]), "+x"(a[1])
-        : "x"(b), "x"(c)
-        : "xmm12", "xmm13", "xmm14", "xmm15");
-  }
-}
-#undef MOKUME_TURNS
-#undef MOKUME_VNNI
-#undef MOKUME_AVX_VNNI
-#undef MOKUME_FMA
-#endif
-
-struct Loop {
-  void (*run)() = nullptr;
-  int multiplications = 0;  ///< a turn
-};
-
-Loop int8_loop([[maybe_unused]] Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512Vnni) return {vnni512, kChains * 64};
-  if (isa == Isa::kAvxVnni) return {vnni256, kChains * 32};
-  if (isa == Isa::kAvx2) return {maddubs256, 2 * 32};
-#endif
-  return {};
-}
-
-Loop f32_loop([[maybe_unused]] Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512Vnni) return {fma512, kChains * 16};
-  if (isa == Isa::kAvxVnni || isa == Isa::kAvx2) return {fma256, kChains * 8};
-#endif
-  return {};
-}
-
-double peak(Crew& crew, const Loop& loop) {
+double peak(Crew& crew, const kernels::PeakLoop& loop) {
   if (!loop.run) return 0;
-#if defined(__x86_64__)
   const double seconds = crew.time([&](int) { loop.run(); });
-  return 2.0 * loop.multiplications * kTurns * crew.threads() / seconds;
-#else
-  return 0;
-#endif
+  return loop.operations * crew.threads() / seconds;
 }
 
 }  // namespace
@@ -109,7 +38,7 @@ double read_seconds(Crew& crew, std::span<const uint8_t> bytes) {
       [&](int thread) { sink += sum_of(bytes.data() + static_cast<size_t>(thread) * part, part); });
 }
 
-double int8_peak(Crew& crew, Isa isa) { return peak(crew, int8_loop(isa)); }
-double f32_peak(Crew& crew, Isa isa) { return peak(crew, f32_loop(isa)); }
+double int8_peak(Crew& crew, Isa isa) { return peak(crew, kernels::int8_peak_loop(isa)); }
+double f32_peak(Crew& crew, Isa isa) { return peak(crew, kernels::f32_peak_loop(isa)); }
 
 }  // namespace mokume::bench

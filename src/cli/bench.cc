@@ -9,8 +9,9 @@
 #include <optional>
 #include <thread>
 
-#include "cli/memory_probe.h"
+#include "cli/machine_probe.h"
 #include "cli/progress.h"
+#include "model/layer_tensors.h"
 #include "model/memory.h"
 #include "runtime/runtime.h"
 
@@ -83,7 +84,8 @@ class RoundSink : public TokenSink {
 
 struct Rates {
   std::vector<double> prompt, decode, total;
-  std::vector<double> memory, share;  ///< with BenchOptions::memory
+  // With BenchOptions::memory; the last two are empty where the machine's peak is not known.
+  std::vector<double> memory, memory_share, int8, int8_share;
 };
 
 /// What a token reads while the sequences decode together: the weights once for all of them, each
@@ -98,7 +100,21 @@ double read_bytes_per_token(const BenchOptions& options, const ModelSpec& spec) 
          kv * (options.prompt + options.generate / 2.0);
 }
 
-/// Threads of all CPU devices: as many as there are to read memory with.
+double elements(const Linear& linear) {
+  return static_cast<double>(linear.weight.rows()) * static_cast<double>(linear.weight.columns());
+}
+
+/// Multiplications and additions in linear layers that a token of a prompt takes; the head only
+/// multiplies a prompt's last one.
+double operations_per_prompt_token(const BenchOptions& options, const ModelSpec& spec) {
+  double products = elements(spec.head) / options.prompt;
+  for (const LayerSpec& layer : spec.layers) {
+    for (const Linear* linear : layer_linears(layer)) products += elements(*linear);
+  }
+  return 2 * products;
+}
+
+/// Threads of all CPU devices: as many as there are to measure the machine with.
 int threads_of(const Config& config) {
   int threads = 0;
   for (const DeviceConfig& device : config.devices) threads += device.threads;
@@ -143,23 +159,35 @@ uint64_t process_memory(const std::string& key) {
   return 0;
 }
 
-/// Rounds with memory's speed around each, so that both are of the same seconds.
-class MemoryRounds {
+/// Rounds with the machine's limits around each, so that both are of the same seconds.
+class LimitRounds {
  public:
-  explicit MemoryRounds(const BenchOptions& options, const ModelSpec& spec)
-      : bytes_per_token_(read_bytes_per_token(options, spec)), probe_(threads_of(options.config)) {}
+  explicit LimitRounds(const BenchOptions& options, const ModelSpec& spec)
+      : bytes_per_token_(read_bytes_per_token(options, spec)),
+        operations_per_token_(operations_per_prompt_token(options, spec)),
+        probe_(threads_of(options.config)) {}
 
-  void before() { before_ = probe_.read_bytes_per_second(kSeconds); }
+  void before() { before_ = measured(); }
   void after(Rates& rates) {
-    rates.memory.push_back((before_ + probe_.read_bytes_per_second(kSeconds)) / 2);
-    rates.share.push_back(bytes_per_token_ * rates.decode.back() / rates.memory.back());
+    const Limits now = measured();
+    rates.memory.push_back((before_.memory + now.memory) / 2);
+    rates.memory_share.push_back(bytes_per_token_ * rates.decode.back() / rates.memory.back());
+    if (now.int8 == 0) return;
+    rates.int8.push_back((before_.int8 + now.int8) / 2);
+    rates.int8_share.push_back(operations_per_token_ * rates.prompt.back() / rates.int8.back());
   }
 
  private:
-  static constexpr double kSeconds = 0.3;
-  const double bytes_per_token_;
-  MemoryProbe probe_;
-  double before_ = 0;
+  struct Limits {
+    double memory = 0, int8 = 0;
+  };
+  Limits measured() {
+    return {probe_.read_bytes_per_second(0.3), probe_.int8_operations_per_second(0.2)};
+  }
+
+  const double bytes_per_token_, operations_per_token_;
+  MachineProbe probe_;
+  Limits before_;
 };
 
 /// Without what the measuring itself takes.
@@ -169,7 +197,7 @@ struct Resident {
 
 /// `loaded_peak` is from before the probe was made.
 Resident resident_without_probe(const BenchOptions& options, uint64_t loaded_peak) {
-  const uint64_t probe = options.memory ? MemoryProbe::kBufferBytes : 0;
+  const uint64_t probe = options.memory ? MachineProbe::kBufferBytes : 0;
   return {process_memory("VmRSS") - probe, std::max(loaded_peak, process_memory("VmHWM") - probe)};
 }
 
@@ -194,7 +222,12 @@ nlohmann::json report(const BenchOptions& options, const Runtime& runtime, const
   if (options.memory) {
     json["read_bytes_per_token"] = read_bytes_per_token(options, runtime.spec());
     json["memory_bytes_per_second"] = summary(rates.memory);
-    json["decode_share_of_memory"] = summary(rates.share);
+    json["decode_share_of_memory"] = summary(rates.memory_share);
+  }
+  if (!rates.int8.empty()) {
+    json["operations_per_prompt_token"] = operations_per_prompt_token(options, runtime.spec());
+    json["int8_operations_per_second"] = summary(rates.int8);
+    json["prompt_share_of_int8"] = summary(rates.int8_share);
   }
   return json;
 }
@@ -208,13 +241,22 @@ void print(const nlohmann::json& report, std::ostream& out) {
   line("prompt  ", "prompt_tokens_per_second");
   line("decode  ", "decode_tokens_per_second");
   line("overall ", "total_tokens_per_second");
+  const auto share = [&](const char* key) {
+    const auto& of = report[key];
+    out << 100 * of["median"].get<double>() << "% of that (min " << 100 * of["min"].get<double>()
+        << ", max " << 100 * of["max"].get<double>() << ")\n";
+  };
   if (report.contains("decode_share_of_memory")) {
-    const auto& share = report["decode_share_of_memory"];
     out << "memory  " << report["memory_bytes_per_second"]["median"].get<double>() / 1e9
         << " GB/s to read; decode reads " << report["read_bytes_per_token"].get<double>() / 1e6
-        << " MB a token, " << 100 * share["median"].get<double>() << "% of that (min "
-        << 100 * share["min"].get<double>() << ", max " << 100 * share["max"].get<double>()
-        << ")\n";
+        << " MB a token, ";
+    share("decode_share_of_memory");
+  }
+  if (report.contains("prompt_share_of_int8")) {
+    out << "int8    " << report["int8_operations_per_second"]["median"].get<double>() / 1e9
+        << " GOP/s in dot products; a prompt takes "
+        << report["operations_per_prompt_token"].get<double>() / 1e9 << " GOP a token, ";
+    share("prompt_share_of_int8");
   }
   out << "resident " << report["resident_bytes"].get<uint64_t>() / (1 << 20) << " MiB\n";
 }
@@ -229,14 +271,14 @@ Status run_bench(const BenchOptions& options, std::ostream& out) {
   const int vocab = runtime.spec().vocab_size;
   MKM_ASSIGN_OR_RETURN(const auto engine, make_engine(runtime, {}));
   const uint64_t loaded_peak = process_memory("VmHWM");
-  std::optional<MemoryRounds> memory;
-  if (options.memory) memory.emplace(options, runtime.spec());
+  std::optional<LimitRounds> limits;
+  if (options.memory) limits.emplace(options, runtime.spec());
   ProgressBar bar("measuring", options.progress);
   Rates rates;
   for (int i = 0; i <= options.repeat; ++i) {
-    if (memory) memory->before();
+    if (limits) limits->before();
     MKM_RETURN_IF_ERROR(run_round(*engine, options, vocab, i == 0 ? nullptr : &rates));
-    if (memory && i > 0) memory->after(rates);
+    if (limits && i > 0) limits->after(rates);
     bar.update(i, options.repeat);
   }
   const nlohmann::json result =

@@ -14,7 +14,7 @@ struct BenchOptions {
   int generate = 128;   ///< tokens generated for each
   int sequences = 1;    ///< at once
   int repeat = 5;       ///< measured rounds, after one that is not
-  bool memory = false;  ///< measure memory's read speed before and after every round
+  bool memory = false;  ///< measure the machine's limits before and after every round
   bool json = false;
   bool progress = false;
 };
@@ -28,6 +28,12 @@ struct BenchOptions {
 ///   memory_bytes_per_second  what reading alone reaches, around each round
 ///   decode_share_of_memory   read_bytes_per_token * decode rate / memory_bytes_per_second, by
 ///   pairs
+///   operations_per_prompt_token  multiplications and additions in linear layers that a token of a
+///   prompt takes; the head's once a prompt
+///   int8_operations_per_second  what dot products of int8 on registers reach, around each round
+///   prompt_share_of_int8     operations_per_prompt_token * prompt rate /
+///   int8_operations_per_second, by pairs
+/// The last three are left out where there is no loop for the machine's instructions (NEON).
 /// With several sequences the second figure counts only what was generated after the last prompt
 /// was through.
 Status run_bench(const BenchOptions& options, std::ostream& out);

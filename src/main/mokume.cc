@@ -223,7 +223,8 @@ void add_bench(CLI::App& app, Commands& c) {
   command->add_option("--sequences", c.bench.sequences, "Sequences at once")
       ->check(CLI::Range(1, 4096));
   command->add_flag("--memory", c.bench.memory,
-                    "Measure memory's read speed around each round, and decode's share of it");
+                    "Measure what memory reads and int8 dot products reach around each round, "
+                    "and decode's and the prompt's share of them");
   command->add_option("--repeat", c.bench.repeat, "Measured rounds")->check(CLI::Range(1, 1000));
   command->add_flag("--json", c.json, "One JSON object");
   command->callback([&c] {
