@@ -48,20 +48,22 @@ def free_ports(count: int) -> list[int]:
 
 
 class Daemon:
-    """`placement` and `scheduler` are those parts of the configuration as YAML text."""
+    """`placement` and `scheduler` are those parts of the configuration as YAML text; `options` go to mokumed."""
 
-    def __init__(self, folder: Path, placement: str = TWO_STAGES, scheduler: str = SCHEDULER):
-        assert MODEL_FILE.is_file(), f"{MODEL_FILE} is not there: tools/test brings it"
+    def __init__(self, folder: Path, placement: str = TWO_STAGES, scheduler: str = SCHEDULER,
+                 model: Path = MODEL_FILE, options: tuple[str, ...] = ()):
+        assert model.exists(), f"{model} is not there: tools/test brings it"
         assert (BIN / "mokumed").is_file(), f"{BIN}/mokumed is not built: tools/test builds it"
         self.http_port, self.grpc_port = free_ports(2)
         self.log = Path(folder) / "mokumed.log"
         self.config = Path(folder) / "mokumed.yaml"
         self.config.write_text(
-            f"model: {{name: {MODEL_NAME}, path: {MODEL_FILE}}}\n"
+            f"model: {{name: {MODEL_NAME}, path: {model}}}\n"
             f'server: {{http: {{listen: "127.0.0.1:{self.http_port}"}}, '
             f'grpc: {{listen: "127.0.0.1:{self.grpc_port}"}}, max_request_bytes: 8MiB}}\n'
             f"{placement}{scheduler}"
         )
+        self.options = options
         self.process = None
 
     @property
@@ -74,7 +76,7 @@ class Daemon:
 
     def start(self) -> None:
         with self.log.open("wb") as log:
-            command = [str(BIN / "mokumed"), "--config", str(self.config)]
+            command = [str(BIN / "mokumed"), "--config", str(self.config), *self.options]
             self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until = time.monotonic() + START_SECONDS
         while not self.ready():

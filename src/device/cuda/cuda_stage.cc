@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "device/check_step.h"
-#include "model/memory.h"
-
 namespace mokume::cuda {
 namespace {
 
@@ -27,10 +24,10 @@ Status check_mixer(int layer, const DeltaNet& net) {
     return invalid_argument("cuda", "layer ", layer, " convolves over ", net.conv_kernel,
                             " tokens; CUDA devices run 2 to ", kMaxConvKernel);
   }
-  const auto fits = [](int dim) { return dim % 4 == 0 && dim <= kMaxHeadDim; };
+  const auto fits = [](int dim) { return dim % 4 == 0 && dim <= kMaxDeltaDim; };
   if (fits(net.key_dim) && fits(net.value_dim)) return absl::OkStatus();
   return invalid_argument("cuda", "layer ", layer, " has value heads of ", net.key_dim, " x ",
-                          net.value_dim, "; CUDA devices run multiples of 4 up to ", kMaxHeadDim);
+                          net.value_dim, "; CUDA devices run multiples of 4 up to ", kMaxDeltaDim);
 }
 
 }  // namespace
@@ -174,7 +171,12 @@ Status CudaStage::record_graph(const PassSize& size) {
 }
 
 uint64_t CudaStage::state_bytes() const {
-  return stage_state_bytes(options_.model->spec, options_.first_layer, options_.last_layer);
+  uint64_t floats = 0;
+  for (const LayerWeights& layer : weights_.layers) {
+    const auto* net = std::get_if<DeltaNetWeights>(&layer.mixer);
+    if (net) floats += matrix_state_floats(*net->spec) + conv_state_floats(*net->spec);
+  }
+  return floats * sizeof(float);
 }
 
 Status CudaStage::copy_states(int slot, size_t bytes,

@@ -82,7 +82,8 @@ void CudaStage::put_mixer(Launches& go, const View& view, const LayerWeights& la
   net.conv_kernel = spec.conv_kernel;
   net.tiled_heads = spec.tiled_heads;
   net.step = view.step;
-  if (view.one_token_each) {
+  // The two round differently; an exact stage always takes the same.
+  if (view.one_token_each && !options_.exact) {
     go("delta_net_decode", go.kernels().delta_net_decode, net);
   } else {
     go("delta_net_prefill", go.kernels().delta_net_prefill, net);

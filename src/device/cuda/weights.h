@@ -35,7 +35,7 @@ struct DeltaNetWeights {
   const float* dt_bias = nullptr;
   NormWeights norm;
   float* states = nullptr;       ///< [state_slots][value_heads][key_dim][value_dim]
-  float* conv_states = nullptr;  ///< [state_slots][conv_kernel - 1][channels]
+  float* conv_states = nullptr;  ///< [state_slots][conv_kernel][channels]
 };
 
 struct SwiGluWeights {
@@ -49,12 +49,12 @@ struct LayerWeights {
   SwiGluWeights ffn;
 };
 
-/// Floats of one sequence's states in a layer.
+/// Floats of one sequence's states in a layer, as the kernels have them.
 inline uint64_t matrix_state_floats(const DeltaNet& net) {
   return static_cast<uint64_t>(net.value_width()) * static_cast<uint64_t>(net.key_dim);
 }
 inline uint64_t conv_state_floats(const DeltaNet& net) {
-  return static_cast<uint64_t>(net.channels()) * static_cast<uint64_t>(net.conv_kernel - 1);
+  return static_cast<uint64_t>(net.channels()) * static_cast<uint64_t>(net.conv_kernel);
 }
 
 /// A stage's weights, KV pages and recurrent states, each with its place in a block of memory.
