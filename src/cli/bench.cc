@@ -11,6 +11,7 @@
 
 #include "cli/machine_probe.h"
 #include "cli/progress.h"
+#include "model/convert.h"
 #include "model/layer_tensors.h"
 #include "model/memory.h"
 #include "runtime/runtime.h"
@@ -90,10 +91,15 @@ struct Rates {
 
 /// What a token reads while the sequences decode together: the weights once for all of them, each
 /// one's states and the KV of half of what it generates.
-double read_bytes_per_token(const BenchOptions& options, const ModelSpec& spec) {
+double read_bytes_per_token(const BenchOptions& options, const Runtime& runtime) {
+  const ModelSpec& spec = runtime.spec();
   const int layers = static_cast<int>(spec.layers.size());
-  uint64_t weights = stage_weight_bytes(spec, 0, layers);
-  if (!spec.tied_head) weights -= spec.embedding.bytes;  // of which a token reads a row
+  uint64_t weights = 0;
+  for (const StageSpec& stage : runtime.plan.stages) weights += stage.weight_bytes;
+  const bool head_is_embedding =
+      spec.tied_head && runtime.plan.stages.size() == 1 &&
+      head_format(spec.head, runtime.plan.stages[0].weights) == WeightFormat::kKeep;
+  if (!head_is_embedding) weights -= spec.embedding.bytes;  // of which a token reads a row
   const double kv = static_cast<double>(stage_kv_page_bytes(spec, 0, layers, 1, false).value_or(0));
   return static_cast<double>(weights) / options.sequences +
          static_cast<double>(stage_state_bytes(spec, 0, layers)) +
@@ -162,9 +168,9 @@ uint64_t process_memory(const std::string& key) {
 /// Rounds with the machine's limits around each, so that both are of the same seconds.
 class LimitRounds {
  public:
-  explicit LimitRounds(const BenchOptions& options, const ModelSpec& spec)
-      : bytes_per_token_(read_bytes_per_token(options, spec)),
-        operations_per_token_(operations_per_prompt_token(options, spec)),
+  LimitRounds(const BenchOptions& options, const Runtime& runtime)
+      : bytes_per_token_(read_bytes_per_token(options, runtime)),
+        operations_per_token_(operations_per_prompt_token(options, runtime.spec())),
         probe_(threads_of(options.config)) {}
 
   void before() { before_ = measured(); }
@@ -220,7 +226,7 @@ nlohmann::json report(const BenchOptions& options, const Runtime& runtime, const
                          {"sequences", options.sequences},
                          {"repeat", options.repeat}};
   if (options.memory) {
-    json["read_bytes_per_token"] = read_bytes_per_token(options, runtime.spec());
+    json["read_bytes_per_token"] = read_bytes_per_token(options, runtime);
     json["memory_bytes_per_second"] = summary(rates.memory);
     json["decode_share_of_memory"] = summary(rates.memory_share);
   }
@@ -272,7 +278,7 @@ Status run_bench(const BenchOptions& options, std::ostream& out) {
   MKM_ASSIGN_OR_RETURN(const auto engine, make_engine(runtime, {}));
   const uint64_t loaded_peak = process_memory("VmHWM");
   std::optional<LimitRounds> limits;
-  if (options.memory) limits.emplace(options, runtime.spec());
+  if (options.memory) limits.emplace(options, runtime);
   ProgressBar bar("measuring", options.progress);
   Rates rates;
   for (int i = 0; i <= options.repeat; ++i) {

@@ -18,7 +18,8 @@ WeightFormat held_format(const StageOptions& options, const LayerSpec& layer,
 }
 
 WeightFormat held_head_format(const StageOptions& options) {
-  return rounded(options, options.model->spec.head, WeightFormat::kKeep);
+  const Linear& head = options.model->spec.head;
+  return rounded(options, head, head_format(head, options.weights));
 }
 
 }  // namespace mokume

@@ -132,6 +132,12 @@ WeightFormat layer_format(const LayerSpec& layer, const Linear& linear, WeightFo
   return small || same || no_groups ? WeightFormat::kKeep : format;
 }
 
+WeightFormat head_format(const Linear& head, WeightFormat format) {
+  const DType type = head.weight.dtype;
+  const bool wide = type == DType::kF32 || type == DType::kF16 || type == DType::kBF16;
+  return wide && format == WeightFormat::kInt8 ? format : WeightFormat::kKeep;
+}
+
 TensorView converted_weight(const Linear& linear, WeightFormat format) {
   TensorView weight = linear.weight;
   if (format == WeightFormat::kKeep) return weight;

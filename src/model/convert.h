@@ -15,7 +15,12 @@ namespace mokume {
 /// number of groups of 16.
 WeightFormat layer_format(const LayerSpec& layer, const Linear& linear, WeightFormat format);
 
-/// Type, shape and bytes of the weight in `format`, which layer_format() gave; no data unless it is
+/// What the head becomes where the stage that holds it is converted to `format`: INT8 for INT8
+/// where it has 16 bits or more, as the largest matrix that a token reads; kKeep otherwise, for it
+/// is sensitive to fewer bits.
+WeightFormat head_format(const Linear& head, WeightFormat format);
+
+/// Type, shape and bytes of the weight in `format`, which one of these gave; no data unless it is
 /// kKeep.
 TensorView converted_weight(const Linear& linear, WeightFormat format);
 
@@ -31,8 +36,8 @@ struct ConvertedLinear {
 /// Calls its second argument for ranges that together are [0, rows), on several threads or not.
 using RunRows = std::function<void(int rows, const std::function<void(int first, int last)>&)>;
 
-/// `format` is one that layer_format() gave, and neither kKeep nor kQ8_0. InvalidArgument names a
-/// tensor with values that are not finite or too large for the format.
+/// `format` is one that layer_format() or head_format() gave, and neither kKeep nor kQ8_0.
+/// InvalidArgument names a tensor with values that are not finite or too large for the format.
 Result<ConvertedLinear> convert_linear(const Linear& linear, WeightFormat format,
                                        const RunRows& run);
 

@@ -70,7 +70,9 @@ uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_lay
   const bool ends = last_layer == static_cast<int>(spec.layers.size());
   if (starts) bytes += spec.embedding.bytes;
   if (ends) bytes += spec.final_norm.weight.bytes;
-  if (ends && !(starts && spec.tied_head)) bytes += bytes_of(spec.head);
+  const WeightFormat head = head_format(spec.head, format);
+  const bool one_tensor = starts && spec.tied_head && head == WeightFormat::kKeep;
+  if (ends && !one_tensor) bytes += converted_bytes(spec.head, head) + spec.head.bias.bytes;
   return bytes;
 }
 

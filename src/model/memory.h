@@ -11,7 +11,8 @@ namespace mokume {
 
 /// Weights of layers [first, last) as stored, with the embedding where they start the model and the
 /// final norm and head where they end it. A tied head counts in both of two stages, once in a stage
-/// that holds both ends. With a `format`, the layers' linear layers are counted as converted to it.
+/// that holds both ends. With a `format`, the layers' linear layers and the head are counted as
+/// converted to it; a tied head that is converted counts beside the embedding.
 uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer,
                             WeightFormat format = WeightFormat::kKeep);
 

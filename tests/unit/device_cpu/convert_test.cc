@@ -61,6 +61,10 @@ struct Encoded {
         if (!small) encode(const_cast<Linear&>(*linear), format);
       }
     }
+    Linear& head = model->spec.head;
+    const DType type = head.weight.dtype;
+    const bool wide = type == DType::kF32 || type == DType::kF16 || type == DType::kBF16;
+    if (wide && format == WeightFormat::kInt8) encode(head, format);
   }
 
  private:
@@ -156,6 +160,24 @@ TEST(Conversion, KeepsSmallProjectionsAndRowsThatAreNoGroups) {
   odd.weight.shape = {4, 24};
   EXPECT_EQ(layer_format(layer, odd, WeightFormat::kNvfp4), WeightFormat::kKeep);
   EXPECT_EQ(layer_format(layer, odd, WeightFormat::kInt8), WeightFormat::kInt8);
+}
+
+TEST(Conversion, TakesAHeadOfManyBitsToInt8AndNoLower) {
+  Linear head;
+  head.weight.rank = 2;
+  head.weight.shape = {4, 32};
+  for (const DType wide : {DType::kF32, DType::kF16, DType::kBF16}) {
+    head.weight.dtype = wide;
+    EXPECT_EQ(head_format(head, WeightFormat::kInt8), WeightFormat::kInt8);
+    for (const WeightFormat other :
+         {WeightFormat::kKeep, WeightFormat::kF16, WeightFormat::kBF16, WeightFormat::kNvfp4}) {
+      EXPECT_EQ(head_format(head, other), WeightFormat::kKeep);
+    }
+  }
+  for (const DType quantized : {DType::kQ8_0, DType::kQ6_K, DType::kI8}) {
+    head.weight.dtype = quantized;
+    EXPECT_EQ(head_format(head, WeightFormat::kInt8), WeightFormat::kKeep);
+  }
 }
 
 TEST(Conversion, CountsWhatItWillTake) {

@@ -195,7 +195,8 @@ TEST(Placement, IsPrintedAsATable) {
             "    1  cpu1       2-2  5.9 KiB  3.0 MiB\n");
 }
 
-// 7 matrices of 16 x 32, F32: 2048 bytes each, 512 and a scale of 4 a row as INT8.
+// 7 matrices of 16 x 32 a layer, and one of the head, F32: 2048 bytes each, 512 and a scale of 4 a
+// row as INT8.
 TEST(Placement, CountsConvertedWeights) {
   Config config = make_config(stages({{"cpu0", "0"}, {"cpu1", "1"}}));
   config.stages[1].weights = "int8";
@@ -210,17 +211,22 @@ TEST(Placement, CountsConvertedWeights) {
          {&attention.q, &attention.k, &attention.v, &attention.o, &ffn.gate, &ffn.up, &ffn.down})
       linear->weight = weight;
   }
+  spec.head.weight = weight;
   const Result<PlacementPlan> plan = plan_placement(spec, config, false);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->stages[0].weights, WeightFormat::kKeep);
   EXPECT_EQ(plan->stages[0].weight_bytes, 5000u + 7 * 2048 + 11);
   EXPECT_EQ(plan->stages[1].weights, WeightFormat::kInt8);
-  EXPECT_EQ(plan->stages[1].weight_bytes, 7u * (512 + 64) + 11 + 7 + 5000);
+  EXPECT_EQ(plan->stages[1].weight_bytes, 8u * (512 + 64) + 11 + 7);
   EXPECT_EQ(to_string(*plan, spec),
             "\"tiny\": 2 layers, context 1024 of 1024 tokens, 4096 KV pages of 16 tokens\n"
             "stage  device  layers   weights       KV  format\n"
             "    0  cpu0       0-0  18.9 KiB  3.0 MiB    keep\n"
-            "    1  cpu1       1-1   8.8 KiB  3.0 MiB    int8\n");
+            "    1  cpu1       1-1   4.5 KiB  3.0 MiB    int8\n");
+  // A tied head that is converted is no longer the embedding.
+  EXPECT_EQ(stage_weight_bytes(spec, 0, 2, WeightFormat::kInt8),
+            5000u + 15 * (512 + 64) + 2 * 11 + 7);
+  EXPECT_EQ(stage_weight_bytes(spec, 0, 2, WeightFormat::kKeep), 5000u + 14 * 2048 + 2 * 11 + 7);
 }
 
 TEST(Placement, CountsRecurrentStates) {
