@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "kernels/common/half.h"
 #include "kernels/cpu/dot_avx_vnni.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/simd_avx2.h"
@@ -15,8 +16,9 @@ namespace avx2 {
 namespace {
 
 #include "kernels/cpu/elementwise-inl.h"
+#include "kernels/cpu/kv-inl.h"
 #include "kernels/cpu/tiles-inl.h"
-// After them: these use exp and tiles.
+// After them: these use exp, pages and tiles.
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/delta_net-inl.h"
 #include "kernels/cpu/matmul-inl.h"
@@ -25,14 +27,15 @@ namespace {
 }  // namespace avx2
 
 const CpuKernels& avx_vnni_kernels() {
-  static constexpr CpuKernels kTable{Isa::kAvxVnni,       "avx-vnni",
-                                     avx2::quantize_rows, avx2::quantize_residuals,
-                                     avx2::matmul_int8,   avx2::matmul_f32,
-                                     avx2::rms_norm,      avx2::silu_mul,
-                                     avx2::sigmoid_mul,   avx2::scale_to_length,
-                                     avx2::conv_silu,     avx2::delta_rule,
-                                     avx2::rope,          avx2::kv_append,
-                                     avx2::attention};
+  static constexpr CpuKernels kTable{Isa::kAvxVnni,        "avx-vnni",
+                                     avx2::quantize_rows,  avx2::quantize_residuals,
+                                     avx2::matmul_int8,    avx2::matmul_f32,
+                                     avx2::rms_norm,       avx2::silu_mul,
+                                     avx2::sigmoid_mul,    avx2::scale_to_length,
+                                     avx2::conv_silu,      avx2::delta_rule,
+                                     avx2::rope,           avx2::kv_append,
+                                     avx2::attention,      avx2::attention_part,
+                                     avx2::attention_merge};
   return kTable;
 }
 

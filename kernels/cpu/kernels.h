@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/kv_pages.h"
 #include "kernels/cpu/packed.h"
 
 namespace mokume::kernels {
@@ -35,35 +36,6 @@ struct MatmulOutput {
   float* data = nullptr;
   size_t stride = 0;        ///< floats between tokens
   bool accumulate = false;  ///< add to what is there
-};
-
-inline constexpr int kMaxHeadDim = 512;
-
-/// Keys and values of one layer in pages of `page_tokens` (a multiple of 16) positions.
-/// A page's keys lie as [kv_head][page_tokens / 16][head_dim][16], its values as
-/// [kv_head][page_tokens][head_dim].
-struct KvPages {
-  void* keys = nullptr;  ///< f16, or f32 when `exact`
-  void* values = nullptr;
-  bool exact = false;
-  int page_tokens = 16;
-  int kv_heads = 0;
-  int head_dim = 0;  ///< a multiple of 16, at most kMaxHeadDim
-
-  size_t page_elements() const { return static_cast<size_t>(kv_heads) * page_tokens * head_dim; }
-};
-
-/// One sequence's causal attention in one layer.
-struct AttentionArgs {
-  const float* q = nullptr;  ///< [tokens][heads * head_dim], already rotated
-  size_t q_stride = 0;       ///< floats between tokens
-  float* out = nullptr;      ///< as q
-  size_t out_stride = 0;
-  int heads = 0;
-  float scale = 0;
-  int first_position = 0;          ///< of token 0
-  const int32_t* pages = nullptr;  ///< page of positions [i * page_tokens, ...)
-  KvPages kv;
 };
 
 inline constexpr int kMaxConvKernel = 8;
@@ -147,6 +119,14 @@ struct CpuKernels {
 
   /// Tokens [token_begin, token_end) of the query heads that read `kv_head`.
   void (*attention)(const AttentionArgs& args, int kv_head, int token_begin, int token_end);
+
+  /// The same in two steps, for few tokens of a long context: what the heads see of one part, for
+  /// every part up to the last token's, ...
+  void (*attention_part)(const AttentionArgs& args, int kv_head, int token_begin, int token_end,
+                         int part, const AttentionStates& states);
+  /// ... and then all parts together. The result is that of `attention`, to the bit.
+  void (*attention_merge)(const AttentionArgs& args, int kv_head, int token_begin, int token_end,
+                          const AttentionStates& states);
 };
 
 /// Null when this build or this machine has no such instruction set.

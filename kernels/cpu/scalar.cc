@@ -6,6 +6,7 @@
 
 #include "kernels/common/half.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/scalar_attention.h"
 #include "kernels/cpu/tables.h"
 
 namespace mokume::kernels {
@@ -173,86 +174,26 @@ void rope(float* x, int heads, int head_dim, int dims, bool interleaved, const f
   }
 }
 
-size_t key_index(const KvPages& kv, int page, int head, int offset, int d) {
-  const int block = offset / 16;
-  return page * kv.page_elements() +
-         ((static_cast<size_t>(head) * (kv.page_tokens / 16) + block) * kv.head_dim + d) * 16 +
-         offset % 16;
-}
-
-size_t value_index(const KvPages& kv, int page, int head, int offset, int d) {
-  return page * kv.page_elements() +
-         (static_cast<size_t>(head) * kv.page_tokens + offset) * kv.head_dim + d;
-}
-
-float kv_load(const void* base, bool exact, size_t index) {
-  return exact ? static_cast<const float*>(base)[index]
-               : half_to_float(static_cast<const uint16_t*>(base)[index]);
-}
-
-void kv_store(void* base, bool exact, size_t index, float value) {
-  if (exact) {
-    static_cast<float*>(base)[index] = value;
-  } else {
-    static_cast<uint16_t*>(base)[index] = float_to_half(value);
-  }
-}
-
-void kv_append(const KvPages& kv, int page, int offset, const float* k, const float* v) {
-  for (int h = 0; h < kv.kv_heads; ++h) {
-    for (int d = 0; d < kv.head_dim; ++d) {
-      const size_t source = static_cast<size_t>(h) * kv.head_dim + d;
-      kv_store(kv.keys, kv.exact, key_index(kv, page, h, offset, d), k[source]);
-      kv_store(kv.values, kv.exact, value_index(kv, page, h, offset, d), v[source]);
-    }
-  }
-}
-
-// One query head at one position. Scores are computed twice, so that none need storing.
-void attend(const AttentionArgs& args, int kv_head, const float* q, int position, float* out) {
-  const KvPages& kv = args.kv;
-  const auto page_of = [&](int p) { return args.pages[p / kv.page_tokens]; };
-  const auto score = [&](int p) {
-    double sum = 0;
-    for (int d = 0; d < kv.head_dim; ++d) {
-      sum += double{q[d]} *
-             kv_load(kv.keys, kv.exact, key_index(kv, page_of(p), kv_head, p % kv.page_tokens, d));
-    }
-    return sum * args.scale;
-  };
-  double largest = -std::numeric_limits<double>::infinity();
-  for (int p = 0; p <= position; ++p) largest = std::max(largest, score(p));
-  double total = 0;
-  double sums[kMaxHeadDim] = {};
-  for (int p = 0; p <= position; ++p) {
-    const double weight = std::exp(score(p) - largest);
-    total += weight;
-    for (int d = 0; d < kv.head_dim; ++d) {
-      sums[d] += weight * kv_load(kv.values, kv.exact,
-                                  value_index(kv, page_of(p), kv_head, p % kv.page_tokens, d));
-    }
-  }
-  for (int d = 0; d < kv.head_dim; ++d) out[d] = static_cast<float>(sums[d] / total);
-}
-
-void attention(const AttentionArgs& args, int kv_head, int token_begin, int token_end) {
-  const int group = args.heads / args.kv.kv_heads;
-  for (int t = token_begin; t < token_end; ++t) {
-    for (int h = kv_head * group; h < (kv_head + 1) * group; ++h) {
-      const size_t head = static_cast<size_t>(h) * args.kv.head_dim;
-      attend(args, kv_head, args.q + t * args.q_stride + head, args.first_position + t,
-             args.out + t * args.out_stride + head);
-    }
-  }
-}
-
 }  // namespace
 
 const CpuKernels& scalar_kernels() {
-  static constexpr CpuKernels kTable{
-      Isa::kScalar, "scalar",   quantize_rows, quantize_residuals, matmul_int8,
-      matmul_f32,   rms_norm,   silu_mul,      sigmoid_mul,        scale_to_length,
-      conv_silu,    delta_rule, rope,          kv_append,          attention};
+  static constexpr CpuKernels kTable{Isa::kScalar,
+                                     "scalar",
+                                     quantize_rows,
+                                     quantize_residuals,
+                                     matmul_int8,
+                                     matmul_f32,
+                                     rms_norm,
+                                     silu_mul,
+                                     sigmoid_mul,
+                                     scale_to_length,
+                                     conv_silu,
+                                     delta_rule,
+                                     rope,
+                                     scalar::kv_append,
+                                     scalar::attention,
+                                     scalar::attention_part,
+                                     scalar::attention_merge};
   return kTable;
 }
 

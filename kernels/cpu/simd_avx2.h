@@ -11,7 +11,9 @@ namespace mokume::kernels::avx2 {
 namespace {
 
 inline constexpr int kTokenTile = 2;
+// A tile of attention: query rows times vectors of 16 keys, or of 16 elements of the output.
 inline constexpr int kAttentionRows = 2;
+inline constexpr int kAttentionVectors = 2;
 
 /// Lane masks: all ones for the first n of 8 lanes, n in [0, 8].
 inline __m256i lanes(int n) {
@@ -120,6 +122,7 @@ inline Vec abs(Vec a) {
   const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   return {_mm256_and_ps(a.lo, mask), _mm256_and_ps(a.hi, mask)};
 }
+inline Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 inline Vec round(Vec a) {
   constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   return {_mm256_round_ps(a.lo, kNearest), _mm256_round_ps(a.hi, kNearest)};
@@ -202,6 +205,49 @@ struct Sums {
   }
 };
 inline Vec to_float(Sums s) { return {_mm256_cvtepi32_ps(s.lo), _mm256_cvtepi32_ps(s.hi)}; }
+
+/// 16 pairs of int16.
+struct Pairs {
+  __m256i lo, hi;
+  static Pairs load(const int16_t* p) {
+    const auto* halves = reinterpret_cast<const __m256i*>(p);
+    return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+  }
+  /// The same pair in every lane.
+  static Pairs repeat(const int16_t* two) {
+    typedef int32_t Both __attribute__((may_alias));
+    const __m256i all = _mm256_set1_epi32(*reinterpret_cast<const Both*>(two));
+    return {all, all};
+  }
+};
+/// Adds both products of a pair in every lane.
+inline void add_pair_products(Sums& s, Pairs a, Pairs b) {
+  s.lo = _mm256_add_epi32(s.lo, _mm256_madd_epi16(a.lo, b.lo));
+  s.hi = _mm256_add_epi32(s.hi, _mm256_madd_epi16(a.hi, b.hi));
+}
+
+/// Rounds floats within [-32767, 32767] to int16.
+inline void store_i16(Vec a, int16_t* out) {
+  const __m256i mixed = _mm256_packs_epi32(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute4x64_epi64(mixed, 0xd8));
+}
+/// The same as pairs: a[0], b[0], a[1], ...
+inline void store_pairs(Vec a, Vec b, int16_t* out) {
+  const auto pairs = [](__m256 low, __m256 high) {
+    return _mm256_blend_epi16(_mm256_cvtps_epi32(low),
+                              _mm256_slli_epi32(_mm256_cvtps_epi32(high), 16), 0xaa);
+  };
+  auto* halves = reinterpret_cast<__m256i*>(out);
+  _mm256_storeu_si256(halves, pairs(a.lo, b.lo));
+  _mm256_storeu_si256(halves + 1, pairs(a.hi, b.hi));
+}
+/// 32 int8 as int16.
+inline void widen_i8(const int8_t* in, int16_t* out) {
+  const auto* bytes = reinterpret_cast<const __m128i*>(in);
+  auto* halves = reinterpret_cast<__m256i*>(out);
+  _mm256_storeu_si256(halves, _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes)));
+  _mm256_storeu_si256(halves + 1, _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes + 1)));
+}
 
 /// Sums of the two halves of 32 quants.
 struct QuantSums {

@@ -8,8 +8,10 @@
 
 namespace mokume::kernels::avx512_vnni {
 
-inline constexpr int kTokenTile = 8;      ///< tokens of a matmul tile
-inline constexpr int kAttentionRows = 8;  ///< query rows of an attention tile
+inline constexpr int kTokenTile = 8;  ///< tokens of a matmul tile
+// A tile of attention: query rows times vectors of 16 keys, or of 16 elements of the output.
+inline constexpr int kAttentionRows = 6;
+inline constexpr int kAttentionVectors = 4;
 
 inline constexpr int kSweepPanels = 2;        ///< panels of a swept tile
 inline constexpr int kSweepTokens = 6;        ///< tokens whose sums are in registers at once
@@ -75,6 +77,7 @@ inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec abs(Vec a) { return {_mm512_abs_ps(a.v)}; }
+inline Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 inline Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, 8)}; }
 /// a * 2^n for integral n in [-126, 127]
 inline Vec scale_by_power(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
@@ -147,6 +150,38 @@ inline Sums start_q8(int32_t negated_sum) { return Sums::set_shifted(negated_sum
 template <typename Activation>
 inline void add_products_q8(Sums& s, Bytes weight, Activation activation) {
   add_products(s, weight, activation);
+}
+
+/// 16 pairs of int16.
+struct Pairs {
+  __m512i v;
+  static Pairs load(const int16_t* p) { return {_mm512_loadu_si512(p)}; }
+  /// The same pair in every lane.
+  static Pairs repeat(const int16_t* two) {
+    return {_mm512_set1_epi32(*reinterpret_cast<const Quad*>(two))};
+  }
+};
+/// Adds both products of a pair in every lane.
+inline void add_pair_products(Sums& s, Pairs a, Pairs b) {
+  __m512i sum = s.v;  // an operand of its own, or g++ keeps arrays of sums in memory
+  asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a.v), "v"(b.v));
+  s.v = sum;
+}
+
+/// Rounds floats within [-32767, 32767] to int16.
+inline void store_i16(Vec a, int16_t* out) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                      _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(a.v)));
+}
+/// The same as pairs: a[0], b[0], a[1], ...
+inline void store_pairs(Vec a, Vec b, int16_t* out) {
+  const __m512i high = _mm512_slli_epi32(_mm512_cvtps_epi32(b.v), 16);
+  _mm512_storeu_si512(out, _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_cvtps_epi32(a.v), high));
+}
+/// 32 int8 as int16.
+inline void widen_i8(const int8_t* in, int16_t* out) {
+  const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+  _mm512_storeu_si512(out, _mm512_cvtepi8_epi16(bytes));
 }
 
 /// Sums of the two halves of 32 quants.

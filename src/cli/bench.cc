@@ -100,7 +100,8 @@ double read_bytes_per_token(const BenchOptions& options, const Runtime& runtime)
       spec.tied_head && runtime.plan.stages.size() == 1 &&
       head_format(spec.head, runtime.plan.stages[0].weights) == WeightFormat::kKeep;
   if (!head_is_embedding) weights -= spec.embedding.bytes;  // of which a token reads a row
-  const double kv = static_cast<double>(stage_kv_page_bytes(spec, 0, layers, 1, false).value_or(0));
+  const double kv =
+      static_cast<double>(stage_kv_page_bytes(spec, 0, layers, 1, KvType::kInt16).value_or(0));
   return static_cast<double>(weights) / options.sequences +
          static_cast<double>(stage_state_bytes(spec, 0, layers)) +
          kv * (options.prompt + options.generate / 2.0);

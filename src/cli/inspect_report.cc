@@ -60,7 +60,7 @@ class Collector {
       report_.deltas.push_back(std::get<DeltaNet>(spec.mixer));
     }
     if (index == 0) report_.ffn_hidden = std::get<SwiGlu>(spec.ffn).hidden;
-    layer.kv_bytes = stage_kv_page_bytes(spec_, index, index + 1, 1, false).value_or(0);
+    layer.kv_bytes = stage_kv_page_bytes(spec_, index, index + 1, 1, KvType::kF16).value_or(0);
     layer.state_bytes = stage_state_bytes(spec_, index, index + 1);
     report_.kv_bytes_per_token += layer.kv_bytes;
     report_.state_bytes += layer.state_bytes;

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "device/stage.h"
 #include "model/model_spec.h"
+#include "tensor/kv_type.h"
 #include "tensor/weight_format.h"
 
 namespace mokume {
@@ -43,6 +44,7 @@ struct StageOptions {
   bool has_head = false;       ///< output is logits, not hidden states
   bool exact = false;          ///< activations and KV in F32; NVFP4 of directories as BF16
   WeightFormat weights = WeightFormat::kKeep;  ///< what the layers' weights are converted to
+  KvType kv = KvType::kInt16;                  ///< what keys and values are kept as
   int kv_pages = 0;                            ///< pages of this stage's KV cache
   int page_tokens = 16;                        ///< tokens a page; a multiple of 16
   int state_slots = 0;     ///< sequences that have recurrent states at the same time
@@ -51,6 +53,8 @@ struct StageOptions {
   std::function<void(int layers_done, int layers)>
       progress;            ///< while weights are loaded; may be empty
   LinearObserver observe;  ///< for calibration and tests; may be empty
+
+  KvType kv_type() const { return exact ? KvType::kF32 : kv; }
 };
 
 /// Thread-safe; outlives every stage it made.

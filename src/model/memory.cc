@@ -35,15 +35,15 @@ uint64_t bytes_of(const LayerSpec& layer) {
          layer.ffn_norm.weight.bytes + std::visit(block_bytes, layer.ffn);
 }
 
-/// Numbers that one token adds to the layer's KV.
-std::optional<uint64_t> kv_elements(const Attention& attention) {
+/// Bytes that one token adds to the layer's KV.
+std::optional<uint64_t> kv_bytes(const Attention& attention, KvType type) {
   if (attention.kv_heads <= 0 || attention.head_dim <= 0) return std::nullopt;
-  const auto keys = checked_mul(static_cast<uint64_t>(attention.kv_heads),
-                                static_cast<uint64_t>(attention.head_dim));
-  return keys ? checked_mul(*keys, 2) : std::nullopt;
+  const uint64_t head = static_cast<uint64_t>(attention.head_dim) * element_bytes(type) +
+                        (has_scales(type) ? sizeof(float) : 0);
+  return checked_mul(2 * head, static_cast<uint64_t>(attention.kv_heads));
 }
 
-std::optional<uint64_t> kv_elements(const DeltaNet&) { return 0; }
+std::optional<uint64_t> kv_bytes(const DeltaNet&, KvType) { return 0; }
 
 /// Numbers of one sequence's state in the layer.
 uint64_t state_elements(const Attention&) { return 0; }
@@ -77,13 +77,13 @@ uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_lay
 }
 
 std::optional<uint64_t> stage_kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer,
-                                            int page_tokens, bool exact) {
-  const uint64_t bytes_per_token_element = static_cast<uint64_t>(page_tokens) * (exact ? 4 : 2);
+                                            int page_tokens, KvType type) {
   uint64_t total = 0;
   for (int layer = first_layer; layer < last_layer; ++layer) {
-    const auto elements =
-        std::visit([](const auto& mixer) { return kv_elements(mixer); }, spec.layers[layer].mixer);
-    const auto bytes = elements ? checked_mul(*elements, bytes_per_token_element) : std::nullopt;
+    const auto token = std::visit([&](const auto& mixer) { return kv_bytes(mixer, type); },
+                                  spec.layers[layer].mixer);
+    const auto bytes =
+        token ? checked_mul(*token, static_cast<uint64_t>(page_tokens)) : std::nullopt;
     const auto sum = bytes ? checked_add(total, *bytes) : std::nullopt;
     if (!sum) return std::nullopt;
     total = *sum;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "model/model_spec.h"
+#include "tensor/kv_type.h"
 #include "tensor/weight_format.h"
 
 namespace mokume {
@@ -16,10 +17,10 @@ namespace mokume {
 uint64_t stage_weight_bytes(const ModelSpec& spec, int first_layer, int last_layer,
                             WeightFormat format = WeightFormat::kKeep);
 
-/// Keys and values of `page_tokens` tokens in layers [first, last): F16, or F32 when `exact`. Empty
-/// when it overflows.
+/// Keys and values of `page_tokens` tokens in layers [first, last), with their scales. Empty when
+/// it overflows.
 std::optional<uint64_t> stage_kv_page_bytes(const ModelSpec& spec, int first_layer, int last_layer,
-                                            int page_tokens, bool exact);
+                                            int page_tokens, KvType type);
 
 /// The recurrent state of one sequence in layers [first, last), F32: what the DeltaNet layers keep
 /// beside the KV pages. The sizes a loader lets through cannot overflow it.

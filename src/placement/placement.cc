@@ -72,8 +72,8 @@ Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config
   std::optional<uint64_t> page_bytes = 0;
   for (const StageConfig& stage : stages) {
     const int end = stage.last_layer + 1;
-    const auto bytes =
-        stage_kv_page_bytes(spec, stage.first_layer, end, scheduler.page_tokens, exact);
+    const auto bytes = stage_kv_page_bytes(spec, stage.first_layer, end, scheduler.page_tokens,
+                                           exact ? KvType::kF32 : KvType::kInt16);
     page_bytes = bytes && page_bytes ? checked_add(*page_bytes, *bytes) : std::nullopt;
     const WeightFormat weights = weight_format_of(stage.weights).value_or(WeightFormat::kKeep);
     plan.stages.push_back({stage.device, stage.first_layer, end,

@@ -86,7 +86,7 @@ Status check_options(const StageOptions& options) {
 // had.
 uint64_t kv_bytes(const StageOptions& options, int first, int last) {
   const auto page =
-      stage_kv_page_bytes(options.model->spec, first, last, options.page_tokens, options.exact);
+      stage_kv_page_bytes(options.model->spec, first, last, options.page_tokens, options.kv_type());
   const auto all =
       page ? checked_mul(*page, static_cast<uint64_t>(options.kv_pages)) : std::nullopt;
   return all.value_or(std::numeric_limits<uint64_t>::max() / 2);

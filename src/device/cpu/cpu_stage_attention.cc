@@ -156,9 +156,22 @@ void CpuStage::normalize_heads(const NormWeights& norm, float* row, int heads, i
 }
 
 kernels::KvPages CpuStage::kv_pages(int layer, const Attention& spec) const {
-  return {keys_[layer].as<void>(), values_[layer].as<void>(),
-          options_.exact,          options_.page_tokens,
-          spec.kv_heads,           spec.head_dim};
+  // The two enums name the same types in the same order.
+  static_assert(static_cast<int>(KvType::kInt8) == static_cast<int>(kernels::KvType::kInt8));
+  kernels::KvPages pages;
+  pages.type = static_cast<kernels::KvType>(options_.kv_type());
+  pages.page_tokens = options_.page_tokens;
+  pages.kv_heads = spec.kv_heads;
+  pages.head_dim = spec.head_dim;
+  pages.keys = keys_[layer].as<void>();
+  pages.values = values_[layer].as<void>();
+  if (has_scales(options_.kv_type())) {  // behind all elements
+    const size_t bytes = static_cast<size_t>(options_.kv_pages) * pages.page_elements() *
+                         element_bytes(options_.kv_type());
+    pages.key_scales = reinterpret_cast<float*>(keys_[layer].as<uint8_t>() + bytes);
+    pages.value_scales = reinterpret_cast<float*>(values_[layer].as<uint8_t>() + bytes);
+  }
+  return pages;
 }
 
 }  // namespace mokume

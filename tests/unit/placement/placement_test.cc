@@ -82,7 +82,7 @@ TEST(Placement, SplitsLayersWeightsAndKv) {
   EXPECT_EQ(plan->stages[0].weight_bytes, 5000u + 12 * 1011);
   EXPECT_EQ(plan->stages[1].weight_bytes, 3u * 1011);
   EXPECT_EQ(plan->stages[2].weight_bytes, 1011u + 7 + 5000);
-  EXPECT_EQ(plan->stages[1].kv_page_bytes, 3u * 2 * 4 * 3 * 16 * 2);
+  EXPECT_EQ(plan->stages[1].kv_page_bytes, 3u * 2 * 4 * (3 * 2 + 4) * 16);
 }
 
 TEST(Placement, AnOwnHeadIsCountedBesideTheEmbedding) {
@@ -92,8 +92,14 @@ TEST(Placement, AnOwnHeadIsCountedBesideTheEmbedding) {
 
 TEST(Placement, ExactKvTakesTwiceTheMemory) {
   const ModelSpec spec = make_spec(2, false);
-  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, false), 2u * 2 * 4 * 3 * 16 * 2);
-  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, true), 2u * 2 * 4 * 3 * 16 * 4);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, KvType::kF16), 2u * 2 * 4 * 3 * 16 * 2);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, KvType::kF32), 2u * 2 * 4 * 3 * 16 * 4);
+}
+
+TEST(Placement, KvOfIntegersHasAScaleForEachHead) {
+  const ModelSpec spec = make_spec(2, false);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, KvType::kInt16), 2u * 2 * 4 * (3 * 2 + 4) * 16);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 2, 16, KvType::kInt8), 2u * 2 * 4 * (3 + 4) * 16);
 }
 
 TEST(Placement, KvSizesThatOverflowAreNoSize) {
@@ -102,11 +108,11 @@ TEST(Placement, KvSizesThatOverflowAreNoSize) {
     std::get<Attention>(layer.mixer).kv_heads = 1 << 30;
     std::get<Attention>(layer.mixer).head_dim = 1 << 28;
   }
-  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 4, 256, true), std::nullopt);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 4, 256, KvType::kF32), std::nullopt);
   EXPECT_EQ(plan_placement(spec, make_config(""), true).status().message(),
             "[placement] the model's KV heads have no usable size (f.yaml:1)");
   std::get<Attention>(spec.layers[0].mixer).kv_heads = 0;
-  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 1, 16, true), std::nullopt);
+  EXPECT_EQ(stage_kv_page_bytes(spec, 0, 1, 16, KvType::kF32), std::nullopt);
 }
 
 TEST(Placement, LayersMustBeCoveredOnceAndInOrder) {
@@ -147,14 +153,14 @@ TEST(Placement, AModelWithoutLayersIsAnError) {
             "[placement] the model has no layers or no context (f.yaml:1)");
 }
 
-// Over 100 layers a page of 16 tokens takes 100 * 2 * 4 * 3 * 16 * 2 = 76,800 bytes.
+// Over 100 layers a page of 16 tokens takes 100 * 2 * 4 * (3 * 2 + 4) * 16 = 128,000 bytes.
 TEST(Placement, PagesAreWhatTheMemoryHolds) {
   const Config config = make_config("", "{kv_cache: {memory: 1MiB}}");
   const Result<PlacementPlan> plan = plan_placement(make_spec(100, false), config, false);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(plan->kv_pages, (1 << 20) / 76800);
+  EXPECT_EQ(plan->kv_pages, (1 << 20) / 128000);
   EXPECT_EQ(plan->page_tokens, 16);
-  EXPECT_EQ(plan->context_length, 13 * 16);
+  EXPECT_EQ(plan->context_length, 8 * 16);
 }
 
 TEST(Placement, NoMorePagesThanAllSequencesNeed) {
@@ -168,13 +174,13 @@ TEST(Placement, NoMorePagesThanAllSequencesNeed) {
 TEST(Placement, KvMemoryMustHoldSixtyFourTokens) {
   const Config config = make_config("", "\n  kv_cache: {memory: 1MiB}");
   EXPECT_EQ(error_of(config, 400),
-            "[placement] scheduler.kv_cache.memory of 1.0 MiB holds 48 tokens; at least 64 are "
+            "[placement] scheduler.kv_cache.memory of 1.0 MiB holds 32 tokens; at least 64 are "
             "needed, which take "
-            "1.2 MiB (f.yaml:6)");
+            "2.0 MiB (f.yaml:6)");
 }
 
 TEST(Placement, AShortContextNeedsNoMoreThanItself) {
-  ModelSpec spec = make_spec(400, false);
+  ModelSpec spec = make_spec(260, false);
   spec.context_length = 40;
   const Result<PlacementPlan> plan =
       plan_placement(spec, make_config("", "{kv_cache: {memory: 1MiB}}"), false);
@@ -190,9 +196,9 @@ TEST(Placement, IsPrintedAsATable) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(to_string(*plan, spec),
             "\"tiny\": 3 layers, context 1024 of 1024 tokens, 4096 KV pages of 16 tokens\n"
-            "stage  device  layers  weights       KV\n"
-            "    0  cpu0       0-1  6.9 KiB  6.0 MiB\n"
-            "    1  cpu1       2-2  5.9 KiB  3.0 MiB\n");
+            "stage  device  layers  weights        KV\n"
+            "    0  cpu0       0-1  6.9 KiB  10.0 MiB\n"
+            "    1  cpu1       2-2  5.9 KiB   5.0 MiB\n");
 }
 
 // 7 matrices of 16 x 32 a layer, and one of the head, F32: 2048 bytes each, 512 and a scale of 4 a
@@ -221,8 +227,8 @@ TEST(Placement, CountsConvertedWeights) {
   EXPECT_EQ(to_string(*plan, spec),
             "\"tiny\": 2 layers, context 1024 of 1024 tokens, 4096 KV pages of 16 tokens\n"
             "stage  device  layers   weights       KV  format\n"
-            "    0  cpu0       0-0  18.9 KiB  3.0 MiB    keep\n"
-            "    1  cpu1       1-1   4.5 KiB  3.0 MiB    int8\n");
+            "    0  cpu0       0-0  18.9 KiB  5.0 MiB    keep\n"
+            "    1  cpu1       1-1   4.5 KiB  5.0 MiB    int8\n");
   // A tied head that is converted is no longer the embedding.
   EXPECT_EQ(stage_weight_bytes(spec, 0, 2, WeightFormat::kInt8),
             5000u + 15 * (512 + 64) + 2 * 11 + 7);
@@ -245,7 +251,7 @@ TEST(Placement, CountsRecurrentStates) {
             "states of 8 sequences\n"
             "stage  device  layers  weights         KV    states\n"
             "    0  cpu0       0-0  5.9 KiB        0 B  12.5 KiB\n"
-            "    1  cpu1       1-2  6.9 KiB  384.0 KiB  12.5 KiB\n");
+            "    1  cpu1       1-2  6.9 KiB  640.0 KiB  12.5 KiB\n");
 }
 
 }  // namespace
