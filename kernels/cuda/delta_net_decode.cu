@@ -58,7 +58,8 @@ MKM_DEVICE void set_length(Ptr<float> vector, int dim, float length) {
   for (int i = lane_id(); i < dim; i += kWarp) vector[i] *= factor;
 }
 
-MKM_KERNEL(kThreads)
+// One block is enough to ask for: on sm_120 the compiler would rather spill than have only one.
+MKM_KERNEL_BLOCKS(kThreads, 1)
 delta_net_decode_kernel(DeltaNetArgs args) {
   wait_for_previous();
   MKM_SHARED(float, query, kMaxDeltaDim);

@@ -64,6 +64,10 @@ class SummaryTest(unittest.TestCase):
         phases = {"lint": {"ctest.xml": ctest(lint_links="fail")}, "fuzz": {"cases.tsv": "failed\tfuzz_a\n"}}
         self.assertEqual(total(phases), (1, "0 passed, 2 failed"))
 
+    def test_cases_that_were_skipped(self):
+        phases = {"cuda": {"cases.tsv": "passed\ta\nskipped\tb\n"}, "neon": {"cases.tsv": "skipped\tc\n"}}
+        self.assertEqual(total(phases), (0, "1 passed, 0 failed, 2 skipped"))
+
     def test_kernels_are_found(self):
         phases = {"unit": {"ctest.xml": ctest(kernels_cpu="run"), "test_kernels.json": gtest(case("a"), case("b"))}}
         self.assertEqual(total(phases), (0, "2 passed, 0 failed"))

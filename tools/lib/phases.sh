@@ -95,6 +95,70 @@ phase_fuzz() {
   done
 }
 
+# Where cmake/cuda.cmake looks for nvcc.
+find_nvcc() {
+  local nvcc
+  for nvcc in "${CUDACXX:-}" "${CUDA_PATH:+$CUDA_PATH/bin/nvcc}" nvcc /usr/local/cuda/bin/nvcc; do
+    [ -n "$nvcc" ] && command -v "$nvcc" && return
+  done
+  return 1
+}
+
+# outcome PHASE NAME COMMAND...: runs COMMAND, counts it and returns its status.
+outcome() {
+  local phase=$1 name=$2 result=passed
+  shift 2
+  "$@" || result=failed
+  printf '%s\t%s\n' "$result" "$name" >>"$RESULTS/$phase/cases.tsv"
+  [ "$result" = passed ]
+}
+
+# skipped PHASE NAME WHY
+skipped() {
+  say "  skipped: $2: $3"
+  printf 'skipped\t%s\n' "$2" >>"$RESULTS/$1/cases.tsv"
+}
+
+says_no_driver() {
+  local said
+  said=$(build/cuda-test/bin/mokume devices 2>&1) && [[ $said == *"no CUDA driver"* ]] && return
+  printf '%s\n' "$said"
+  return 1
+}
+
+# no_spills LOG ARCH...: of what ptxas said; it has to have built something for each of ARCH.
+no_spills() {
+  awk -v arches="${*:2}" '
+    /Compiling entry function/ { kernel = $0; sub(/.*entry function /, "", kernel); match($0, /sm_[0-9]+a?/); built[substr($0, RSTART, RLENGTH)]++ }
+    /bytes stack frame/ && !/ 0 bytes spill stores, 0 bytes spill loads/ { print kernel ": " $0; bad = 1 }
+    END {
+      count = split(arches, wanted, " ")
+      for (i = 1; i <= count; i++) if (!built[wanted[i]]) { print "nothing was built for " wanted[i]; bad = 1 }
+      exit bad
+    }' "$1"
+}
+
+# The CUDA kernels and the CUDA device, built for two GPUs; none is needed.
+phase_cuda() {
+  local nvcc version log=$LOGS/build-cuda-test.log
+  mkdir -p "$RESULTS/cuda"
+  nvcc=$(find_nvcc) || { skipped cuda "CUDA build" "no nvcc here; CUDA 12.8 or later brings it"; return; }
+  version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
+  if ! printf '12.8\n%s\n' "$version" | sort -C -V; then
+    skipped cuda "CUDA build" "$nvcc is $version; 12.8 or later is needed"
+    return
+  fi
+  # The kernels anew (from ccache where it has them), so that the log has the compiler's report on all of them.
+  [ ! -f build/cuda-test/build.ninja ] || ninja -C build/cuda-test -t clean mokume_kernels_cuda >/dev/null
+  outcome cuda "builds with $nvcc $version" build cuda-test mokume_kernels_cuda mokume || return
+  outcome cuda "no kernel spills" no_spills "$log" sm_80 sm_120a
+  if ldconfig -p | grep -q 'libcuda\.so\.1'; then
+    skipped cuda "starts without a driver" "there is a CUDA driver here"
+  else
+    outcome cuda "starts without a driver" says_no_driver
+  fi
+}
+
 phase_e2e() {
   mkdir -p "$RESULTS/e2e"
   build release || { broken e2e "the build failed"; return; }

@@ -87,6 +87,8 @@ def count_cases(path: Path) -> Count:
         outcome, name = line.split("\t", 1)
         if outcome == "passed":
             count.passed += 1
+        elif outcome == "skipped":
+            count.skipped += 1
         else:
             count.failures.append(name)
     return count
