@@ -122,7 +122,7 @@ TEST_F(CalibratorTest, AnswersAreCloserThanPlainlyRounded) {
   const LoadedModel model = load(data_file("gguf/wide-llama-F16.gguf"));
   const int vocabulary = model.model->spec.vocab_size;
   auto calibrator =
-      Calibrator::create(model.model, *device_, ids(1500, vocabulary, 1), {64, 0.01, 2});
+      Calibrator::create(model.model, *device_, ids(6000, vocabulary, 1), {64, 0.01, 2});
   ASSERT_TRUE(calibrator.ok()) << calibrator.status();
   const auto with = [&](const EncodeJob& job) { return calibrator->encode(job); };
   const LoadedModel calibrated = load(quantized(model, "calibrated", with));
@@ -132,7 +132,7 @@ TEST_F(CalibratorTest, AnswersAreCloserThanPlainlyRounded) {
   const auto expected = hidden_after_all_layers(model, test);
   const double ratio = error(hidden_after_all_layers(calibrated, test), expected) /
                        error(hidden_after_all_layers(plain, test), expected);
-  EXPECT_LT(ratio, 0.95);
+  EXPECT_LT(ratio, 0.9);
 }
 
 TEST_F(CalibratorTest, GgufHasTheSameNumbersAsTheDirectory) {
