@@ -1,4 +1,5 @@
-// A device that the cases run on. Each case is written once, against this.
+// A device that the cases run on: the executor of kernels/simt, or with --gpu a GPU. Each case is
+// written once, against this.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,56 +11,69 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "base/status.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/simt/executor.h"
 
 namespace mokume::cuda {
 
-/// The executor of kernels/simt as a device, with its checks and counters on.
-class Gpu {
+/// From now on every TestGpu is this machine's GPU of that index, or a simulated one that is
+/// treated as if it were one ("simulated"). NotFound says why there is none.
+Status use_gpu(const std::string& which);
+/// Whether they are. A GPU counts nothing, and runs in its own order.
+bool on_gpu();
+
+/// Memory and a stream of a device. Failures of the device are failures of the test.
+class TestGpu {
  public:
-  explicit Gpu(simt::Order order = simt::Order::kForward)
-      : executor_(memory_, {.order = order, .seed = 11}), queue_(executor_) {}
+  explicit TestGpu(simt::Order order = simt::Order::kForward);
+  ~TestGpu();  ///< also looks whether anything was written around an allocation
+  TestGpu(const TestGpu&) = delete;
+  TestGpu& operator=(const TestGpu&) = delete;
 
   template <typename T>
   T* put(const std::vector<T>& values) {
     if (values.empty()) return nullptr;
-    T* pointer = empty<T>(values.size());
-    std::memcpy(pointer, values.data(), values.size() * sizeof(T));
-    memory_.mark(pointer, values.size() * sizeof(T), true);
+    T* const pointer = empty<T>(values.size());
+    copy_in(pointer, values.data(), values.size() * sizeof(T));
     return pointer;
   }
-  /// Memory that was never written.
+  /// Memory that was never written: the executor knows, on a GPU it holds NaNs.
   template <typename T>
   T* empty(size_t count) {
-    return static_cast<T*>(memory_.allocate(count * sizeof(T)));
+    return static_cast<T*>(allocate(count * sizeof(T)));
   }
-  /// What is there now; a failure where something was never written.
+  /// What is there now; under the executor a failure where something was never written.
   template <typename T>
   std::vector<T> get(const T* pointer, size_t count) {
-    EXPECT_TRUE(memory_.written(pointer, count * sizeof(T))) << "not all of the output was written";
-    return {pointer, pointer + count};
+    std::vector<T> values(count);
+    copy_out(values.data(), pointer, count * sizeof(T));
+    return values;
   }
 
-  const CudaKernels& kernels() const { return simt_kernels(); }
-  Stream stream() { return {&queue_}; }
-  /// Launches, and fails on any fault that was found.
+  const CudaKernels& kernels() const;
+  /// Launches and waits, and fails on any fault that was found.
   template <typename Args>
   void run(int (*op)(const Args&, Stream), const Args& args) {
-    EXPECT_EQ(op(args, stream()), 0) << queue_.error();
+    launch([&](Stream stream) { return op(args, stream); });
   }
 
-  simt::Executor& executor() { return executor_; }
-  simt::Counters counted() const { return executor_.total(); }
+  /// Of what ran since the last reset; on a GPU there are none.
+  simt::Counters counted() const;
+  void reset_counters();
 
  private:
-  simt::Memory memory_;
-  simt::Executor executor_;
-  simt::ImmediateQueue queue_;
+  struct State;
+  void* allocate(size_t bytes);
+  void copy_in(void* to, const void* from, size_t bytes);
+  void copy_out(void* to, const void* from, size_t bytes);
+  void launch(absl::FunctionRef<int(Stream)> kernel);
+  std::unique_ptr<State> state_;
 };
 
-inline const simt::Order kOrders[] = {simt::Order::kForward, simt::Order::kReverse,
-                                      simt::Order::kRandom};
+/// The orders that a case runs in: a GPU has but one.
+std::vector<simt::Order> orders();
 
 inline std::vector<float> random_floats(size_t count, unsigned seed, float scale = 1) {
   std::mt19937 random(seed);

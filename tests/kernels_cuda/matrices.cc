@@ -112,7 +112,7 @@ double HostMatrix::value(int row, int column) const {
   }
 }
 
-Matrix HostMatrix::on(Gpu& gpu) const {
+Matrix HostMatrix::on(TestGpu& gpu) const {
   return {format,        gpu.put(data), gpu.put(scales), gpu.put(minimums),
           gpu.put(bias), rows,          columns,         factor};
 }

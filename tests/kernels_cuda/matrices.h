@@ -19,7 +19,7 @@ struct HostMatrix {
 
   /// The value at [row, column], with nothing of the kernels' code.
   double value(int row, int column) const;
-  Matrix on(Gpu& gpu) const;
+  Matrix on(TestGpu& gpu) const;
   size_t bytes() const { return data.size() + scales.size() + minimums.size(); }
 };
 

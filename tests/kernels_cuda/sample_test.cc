@@ -41,7 +41,7 @@ int expected_token(const float* logits, int vocab, const SampleRow& row) {
 
 void expect_tokens(const std::vector<float>& logits, int vocab, const std::vector<SampleRow>& rows,
                    simt::Order order) {
-  Gpu gpu(order);
+  TestGpu gpu(order);
   SampleArgs args;
   args.logits = gpu.put(logits);
   args.rows = gpu.put(rows);
@@ -65,7 +65,7 @@ TEST(Sample, PicksWhatASortWouldPick) {
                                        {1, 0.5f, 0.01f, 0.99f, 7},
                                        {1, 1e-6f, 0, 0.5f, 20}};
   for (const int vocab : {1, 5, 64, 500, 5003}) {
-    for (const simt::Order order : kOrders) {
+    for (const simt::Order order : orders()) {
       expect_tokens(random_floats(rows.size() * static_cast<size_t>(vocab), 3, 2), vocab, rows,
                     order);
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "kernels/common/half.h"
@@ -52,7 +53,7 @@ struct MadeStep {
         page_table[static_cast<size_t>(sequence) * page_stride + position / page_tokens]);
     return (page * kv_heads + head) * page_tokens + position % page_tokens;
   }
-  StepView on(Gpu& gpu) const {
+  StepView on(TestGpu& gpu) const {
     StepView view;
     view.positions = gpu.put(positions);
     view.sequences = gpu.put(sequences);
@@ -97,15 +98,18 @@ inline double element_value(const void* data, Element element, size_t i) {
 struct MadeCache {
   KvCache kv;
   size_t rows;
+  TestGpu* gpu;
+  /// Rows that were asked for, of keys and of values; a cache is read when it is full.
+  mutable std::map<std::pair<bool, size_t>, std::vector<double>> read;
 
-  MadeCache(Gpu& gpu, const MadeStep& step, Element element, int kv_heads, int head_dim)
-      : rows(static_cast<size_t>(step.pages) * kv_heads * step.page_tokens) {
+  MadeCache(TestGpu& on, const MadeStep& step, Element element, int kv_heads, int head_dim)
+      : rows(static_cast<size_t>(step.pages) * kv_heads * step.page_tokens), gpu(&on) {
     const size_t bytes = rows * head_dim * element_bytes(element);
-    kv.keys = gpu.empty<uint8_t>(bytes);
-    kv.values = gpu.empty<uint8_t>(bytes);
+    kv.keys = on.empty<uint8_t>(bytes);
+    kv.values = on.empty<uint8_t>(bytes);
     if (element_bytes(element) == 1) {
-      kv.key_scales = gpu.empty<float>(rows);
-      kv.value_scales = gpu.empty<float>(rows);
+      kv.key_scales = on.empty<float>(rows);
+      kv.value_scales = on.empty<float>(rows);
     }
     kv.element = element;
     kv.page_tokens = step.page_tokens;
@@ -113,10 +117,23 @@ struct MadeCache {
     kv.head_dim = head_dim;
   }
   double value(bool of_keys, size_t row, int d) const {
-    const double raw =
-        element_value(of_keys ? kv.keys : kv.values, kv.element, row * kv.head_dim + d);
-    if (element_bytes(kv.element) != 1) return raw;
-    return raw * (of_keys ? kv.key_scales : kv.value_scales)[row];
+    std::vector<double>& values = read[{of_keys, row}];
+    if (values.empty()) values = read_row(of_keys, row);
+    return values[static_cast<size_t>(d)];
+  }
+
+ private:
+  std::vector<double> read_row(bool of_keys, size_t row) const {
+    const size_t bytes = kv.head_dim * element_bytes(kv.element);
+    const auto* const data = static_cast<const uint8_t*>(of_keys ? kv.keys : kv.values);
+    const std::vector<uint8_t> raw = gpu->get(data + row * bytes, bytes);
+    const float* const scales = of_keys ? kv.key_scales : kv.value_scales;
+    const double scale = scales ? gpu->get(scales + row, 1)[0] : 1;
+    std::vector<double> values;
+    for (int d = 0; d < kv.head_dim; ++d) {
+      values.push_back(element_value(raw.data(), kv.element, d) * scale);
+    }
+    return values;
   }
 };
 

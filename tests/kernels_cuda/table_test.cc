@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/kernels.h"
+#include "tests/kernels_cuda/harness.h"
 
 namespace mokume::cuda {
 namespace {
 
 TEST(Table, HasEveryOp) {
-  const CudaKernels& k = simt_kernels();
-  EXPECT_STREQ(k.name, "simt");
+  const TestGpu gpu;
+  const CudaKernels& k = gpu.kernels();
   std::vector<std::string> missing;
   const auto look = [&](const char* name, bool there) {
     if (!there) missing.emplace_back(name);

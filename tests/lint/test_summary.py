@@ -69,8 +69,9 @@ class SummaryTest(unittest.TestCase):
         self.assertEqual(total(phases), (0, "1 passed, 0 failed, 2 skipped"))
 
     def test_kernels_are_found(self):
-        phases = {"unit": {"ctest.xml": ctest(kernels_cpu="run"), "test_kernels.json": gtest(case("a"), case("b"))}}
-        self.assertEqual(total(phases), (0, "2 passed, 0 failed"))
+        reports = {"test_kernels.json": gtest(case("a"), case("b")), "test_kernels_cuda.json": gtest(case("a"))}
+        names = ctest(kernels_cpu="run", kernels_cuda="run", kernels_cuda_gpu="notrun")
+        self.assertEqual(total({"unit": {"ctest.xml": names, **reports}}), (0, "3 passed, 0 failed, 1 skipped"))
 
     def test_nothing_is_a_failure(self):
         self.assertEqual(total({}), (1, "0 passed, 1 failed"))

@@ -46,9 +46,12 @@ def count_gtest(path: Path) -> Count:
 
 
 def gtest_report(folder: Path, ctest_name: str) -> Path:
-    """Where the program behind a ctest name left its JSON: unit.api is test_api, kernels.cpu is test_kernels."""
+    """Where the program behind a ctest name left its JSON: unit.api is test_api, kernels.cpu is test_kernels,
+    kernels.cuda is test_kernels_cuda."""
     kind, _, rest = ctest_name.partition(".")
-    return folder / f"test_{rest if kind == 'unit' else kind}.json"
+    if kind == "kernels" and rest != "cpu":
+        rest = f"kernels_{rest}"
+    return folder / f"test_{'kernels' if rest == 'cpu' else rest or kind}.json"
 
 
 def count_ctest(path: Path) -> Count:

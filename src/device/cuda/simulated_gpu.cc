@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/simt/executor.h"
 #include "kernels/simt/memory.h"
 
 namespace mokume::cuda {
@@ -41,7 +40,10 @@ class SimulatedGpu : public Gpu {
   explicit SimulatedGpu(const SimulatedOptions& options)
       : options_(options),
         ledger_(options.ledger ? options.ledger : std::make_shared<SimulatedLedger>()),
-        executor_(memory_, {.check = options.check, .count = false}) {
+        executor_(memory_, {.order = options.order,
+                            .seed = options.seed,
+                            .check = options.check,
+                            .count = options.after_kernel != nullptr}) {
     info_.name = "simulated";
     info_.uuid = str_cat("SIM-", options.device);
     info_.memory_bytes = options.memory_bytes;
@@ -182,7 +184,9 @@ class SimulatedGpu : public Gpu {
     if (++ledger_->kernels == options_.faults.asynchronous) {
       return str_cat(launch.name, ": an injected fault");
     }
-    return executor_.run(launch) ? "" : executor_.error();
+    const bool ok = executor_.run(launch);
+    if (options_.after_kernel) options_.after_kernel(launch, executor_);
+    return ok ? "" : executor_.error();
   }
 
  private:

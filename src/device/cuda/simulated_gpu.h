@@ -3,10 +3,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "device/cuda/runtime.h"
+#include "kernels/simt/executor.h"
 
 namespace mokume::cuda {
 
@@ -35,7 +37,11 @@ struct SimulatedOptions {
   std::string device = "gpu0";  ///< for messages
   uint64_t memory_bytes = uint64_t{8} << 30;
   SimulatedFaults faults;
-  bool check = true;                        ///< as simt::ExecutorOptions has it
+  bool check = true;  ///< this and the next two: as simt::ExecutorOptions has them
+  simt::Order order = simt::Order::kForward;
+  uint64_t seed = 1;
+  /// Called when a kernel has run, with the executor, which counts where there is such a function.
+  std::function<void(const simt::Launch&, simt::Executor&)> after_kernel;
   std::shared_ptr<SimulatedLedger> ledger;  ///< may be null
 };
 
