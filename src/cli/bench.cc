@@ -94,14 +94,16 @@ struct Rates {
 double read_bytes_per_token(const BenchOptions& options, const Runtime& runtime) {
   const ModelSpec& spec = runtime.spec();
   const int layers = static_cast<int>(spec.layers.size());
-  uint64_t weights = 0;
-  for (const StageSpec& stage : runtime.plan.stages) weights += stage.weight_bytes;
+  uint64_t weights = 0, kv_page = 0;
+  for (const StageSpec& stage : runtime.plan.stages) {
+    weights += stage.weight_bytes;
+    kv_page += stage.kv_page_bytes;
+  }
   const bool head_is_embedding =
       spec.tied_head && runtime.plan.stages.size() == 1 &&
       head_format(spec.head, runtime.plan.stages[0].weights) == WeightFormat::kKeep;
   if (!head_is_embedding) weights -= spec.embedding.bytes;  // of which a token reads a row
-  const double kv =
-      static_cast<double>(stage_kv_page_bytes(spec, 0, layers, 1, KvType::kInt16).value_or(0));
+  const double kv = static_cast<double>(kv_page) / runtime.plan.page_tokens;
   return static_cast<double>(weights) / options.sequences +
          static_cast<double>(stage_state_bytes(spec, 0, layers)) +
          kv * (options.prompt + options.generate / 2.0);
@@ -222,6 +224,7 @@ nlohmann::json report(const BenchOptions& options, const Runtime& runtime, const
                          {"model", options.config.model.path},
                          {"devices", devices},
                          {"stages", runtime.stage_names},
+                         {"kv_cache_dtype", options.config.scheduler.kv_cache_dtype},
                          {"prompt", options.prompt},
                          {"generate", options.generate},
                          {"sequences", options.sequences},

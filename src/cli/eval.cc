@@ -106,9 +106,13 @@ Status eval_perplexity(const EvalOptions& options, const std::string& text_path,
   MKM_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, runtime.loaded.tokenizer->encode(text, {}));
   MKM_ASSIGN_OR_RETURN(const Perplexity result, score(runtime, ids, context, options.progress));
   if (options.json) {
-    out << nlohmann::json{{"perplexity", result.value}, {"tokens_scored", result.tokens_scored},
-                          {"chunks", result.chunks},    {"context", context},
-                          {"exact", options.exact},     {"model", options.config.model.path}}
+    out << nlohmann::json{{"perplexity", result.value},
+                          {"tokens_scored", result.tokens_scored},
+                          {"chunks", result.chunks},
+                          {"context", context},
+                          {"exact", options.exact},
+                          {"model", options.config.model.path},
+                          {"kv_cache_dtype", options.config.scheduler.kv_cache_dtype}}
                .dump(2)
         << '\n';
   } else {

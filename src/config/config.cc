@@ -60,7 +60,8 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file) {
   }
   Config config;
   config.file = file;
-  config.model.where = config.placement_where = config.scheduler.kv_cache_where = {file, 0};
+  config.model.where = config.placement_where = {file, 0};
+  config.scheduler.kv_cache_where = config.scheduler.kv_cache_dtype_where = {file, 0};
   MKM_RETURN_IF_ERROR(read_section(
       ConfigValue(root, "", file),
       {

@@ -70,7 +70,8 @@ struct SchedulerConfig {
   int prefill_chunk_tokens = 256;
   uint64_t kv_cache_bytes = 1u << 30;
   int page_tokens = 16;
-  ConfigLocation kv_cache_where;
+  std::string kv_cache_dtype = "auto";  ///< fp32, fp16, bf16, int16, int8, fp8
+  ConfigLocation kv_cache_where, kv_cache_dtype_where;
 };
 
 struct LogConfig {

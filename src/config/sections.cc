@@ -75,6 +75,12 @@ Status read_scheduler(const ConfigValue& value, SchedulerConfig& out) {
             {"memory", size(out.kv_cache_bytes, kMiB, 16 * kMiB * kMiB)},
             {"page_tokens",
              [&](const ConfigValue& tokens) { return read_page_tokens(tokens, out.page_tokens); }},
+            {"dtype",
+             [&](const ConfigValue& dtype) {
+               out.kv_cache_dtype_where = dtype.where();
+               return choice(out.kv_cache_dtype,
+                             {"auto", "fp32", "fp16", "bf16", "int16", "int8", "fp8"})(dtype);
+             }},
         });
   };
   return read_section(value,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -44,17 +45,18 @@ struct StageOptions {
   bool has_head = false;       ///< output is logits, not hidden states
   bool exact = false;          ///< activations and KV in F32; NVFP4 of directories as BF16
   WeightFormat weights = WeightFormat::kKeep;  ///< what the layers' weights are converted to
-  KvType kv = KvType::kInt16;                  ///< what keys and values are kept as
-  int kv_pages = 0;                            ///< pages of this stage's KV cache
-  int page_tokens = 16;                        ///< tokens a page; a multiple of 16
-  int state_slots = 0;     ///< sequences that have recurrent states at the same time
-  int max_tokens = 0;      ///< most tokens of one step
-  int max_logit_rows = 0;  ///< most rows of logits of one step
+  std::optional<KvType> kv;  ///< what keys and values are kept as; empty: the device's own choice
+  int kv_pages = 0;          ///< pages of this stage's KV cache
+  int page_tokens = 16;      ///< tokens a page; a multiple of 16
+  int state_slots = 0;       ///< sequences that have recurrent states at the same time
+  int max_tokens = 0;        ///< most tokens of one step
+  int max_logit_rows = 0;    ///< most rows of logits of one step
   std::function<void(int layers_done, int layers)>
       progress;            ///< while weights are loaded; may be empty
   LinearObserver observe;  ///< for calibration and tests; may be empty
 
-  KvType kv_type() const { return exact ? KvType::kF32 : kv; }
+  /// `own_choice` is the device's.
+  KvType kv_type(KvType own_choice) const { return exact ? KvType::kF32 : kv.value_or(own_choice); }
 };
 
 /// Thread-safe; outlives every stage it made.

@@ -24,20 +24,28 @@ bool on_terminal() { return isatty(STDERR_FILENO) == 1; }
 
 /// Where what runs: a model on one CPU device, or a whole configuration.
 struct Target {
-  std::string model, config;
+  std::string model, config, kv_cache_dtype = "auto";
   int threads = 0;
 
   void add_to(CLI::App& command) {
     auto* model_option = command.add_option("--model", model, "Model file, run on one CPU device");
-    command.add_option("--config", config, "Configuration file: run through its placement")
-        ->excludes(model_option);
+    auto* config_option =
+        command.add_option("--config", config, "Configuration file: run through its placement")
+            ->excludes(model_option);
     command.add_option("--threads", threads, "CPU threads with --model (0: all cores)")
         ->check(CLI::Range(0, 1024));
+    command
+        .add_option("--kv-cache-dtype", kv_cache_dtype,
+                    "What keys and values are kept as, with --model")
+        ->check(CLI::IsMember({"auto", "fp32", "fp16", "bf16", "int16", "int8"}))
+        ->excludes(config_option);
   }
   Result<Config> load() const {
     if (!config.empty()) return load_config(config);
     if (model.empty()) return invalid_argument("cli", "give --model FILE or --config FILE");
-    return default_config(model, threads);
+    Config made = default_config(model, threads);
+    made.scheduler.kv_cache_dtype = kv_cache_dtype;
+    return made;
   }
 };
 

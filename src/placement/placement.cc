@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/memory.h"
 #include "placement/coverage.h"
+#include "placement/kv_types.h"
 
 namespace mokume {
 namespace {
@@ -26,6 +27,11 @@ Result<std::vector<StageConfig>> resolve_stages(const Config& config, int layers
   }
   const DeviceConfig& device = config.devices.front();
   return std::vector<StageConfig>{{device.name, 0, layers - 1, device.where}};
+}
+
+/// `name` is that of a declared device.
+const DeviceConfig& device_of(const Config& config, const std::string& name) {
+  return *std::ranges::find(config.devices, name, &DeviceConfig::name);
 }
 
 Status too_small(const SchedulerConfig& scheduler, uint64_t page_bytes, uint64_t needed_pages) {
@@ -72,12 +78,13 @@ Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config
   std::optional<uint64_t> page_bytes = 0;
   for (const StageConfig& stage : stages) {
     const int end = stage.last_layer + 1;
-    const auto bytes = stage_kv_page_bytes(spec, stage.first_layer, end, scheduler.page_tokens,
-                                           exact ? KvType::kF32 : KvType::kInt16);
+    MKM_ASSIGN_OR_RETURN(const KvType kv,
+                         kv_type_on(device_of(config, stage.device), scheduler, exact));
+    const auto bytes = stage_kv_page_bytes(spec, stage.first_layer, end, scheduler.page_tokens, kv);
     page_bytes = bytes && page_bytes ? checked_add(*page_bytes, *bytes) : std::nullopt;
     const WeightFormat weights = weight_format_of(stage.weights).value_or(WeightFormat::kKeep);
     plan.stages.push_back({stage.device, stage.first_layer, end,
-                           stage_weight_bytes(spec, stage.first_layer, end, weights),
+                           stage_weight_bytes(spec, stage.first_layer, end, weights), kv,
                            bytes.value_or(0), stage_state_bytes(spec, stage.first_layer, end),
                            weights});
   }

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "model/model_spec.h"
+#include "tensor/kv_type.h"
 #include "tensor/weight_format.h"
 
 namespace mokume {
@@ -18,6 +19,7 @@ struct StageSpec {
   int last_layer = 0;
   uint64_t weight_bytes = 0;  ///< as stored, or as converted; embedding and head included where the
                               ///< stage holds them
+  KvType kv = kCpuKvType;     ///< what keys and values are kept as
   uint64_t kv_page_bytes = 0;  ///< one page over this stage's layers
   uint64_t state_bytes = 0;    ///< recurrent states of one sequence in this stage's layers
   WeightFormat weights = WeightFormat::kKeep;  ///< what the layers are converted to
@@ -33,7 +35,7 @@ struct PlacementPlan {
 };
 
 /// Errors name the layers that are on no device, or on two, with file and line; a device that is
-/// not declared; KV memory too small for one sequence.
+/// not declared; KV memory too small for one sequence; a type of KV that a device does not keep.
 Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config, bool exact);
 
 /// A table for people (`mokumed --check`).

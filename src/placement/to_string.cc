@@ -25,7 +25,8 @@ Row row_of(const PlacementPlan& plan, size_t index) {
   const StageSpec& stage = plan.stages[index];
   const uint64_t kv_bytes = stage.kv_page_bytes * static_cast<uint64_t>(plan.kv_pages);
   Row row = {str_cat(index), stage.device, str_cat(stage.first_layer, "-", stage.last_layer - 1),
-             format_bytes(stage.weight_bytes), format_bytes(kv_bytes)};
+             format_bytes(stage.weight_bytes),
+             kv_bytes > 0 ? str_cat(format_bytes(kv_bytes), " ", kv_type_name(stage.kv)) : "0 B"};
   const uint64_t states = stage.state_bytes * static_cast<uint64_t>(plan.max_sequences);
   if (has_states(plan)) row.push_back(format_bytes(states));
   if (converts(plan)) row.emplace_back(weight_format_name(stage.weights));

@@ -69,6 +69,7 @@ Status make_stages(Runtime& runtime, const RuntimeOptions& options) {
     stage.has_head = i + 1 == runtime.plan.stages.size();
     stage.exact = options.exact;
     stage.weights = spec.weights;
+    stage.kv = spec.kv;
     stage.kv_pages = runtime.plan.kv_pages;
     stage.page_tokens = runtime.plan.page_tokens;
     stage.state_slots = runtime.plan.max_sequences;

@@ -12,13 +12,18 @@ enum class KvType : uint8_t {
   kF32,
   kF16,
   kBF16,
-  kInt16,  ///< integers have one F32 scale for each key and each value of a head
-  kInt8
+  kInt16,  ///< these have one F32 scale for each key and each value of a head
+  kInt8,
+  kF8  ///< E4M3; GPUs only
 };
 
+/// What devices keep when nobody chose.
+inline constexpr KvType kCpuKvType = KvType::kInt16;
+inline constexpr KvType kGpuKvType = KvType::kF16;
+
 /// The names users write, in the order of KvType.
-inline constexpr std::array<std::string_view, 5> kKvTypeNames = {"f32", "f16", "bf16", "int16",
-                                                                 "int8"};
+inline constexpr std::array<std::string_view, 6> kKvTypeNames = {"fp32",  "fp16", "bf16",
+                                                                 "int16", "int8", "fp8"};
 
 constexpr std::string_view kv_type_name(KvType type) {
   return kKvTypeNames[static_cast<size_t>(type)];
@@ -32,10 +37,18 @@ constexpr std::optional<KvType> kv_type_of(std::string_view name) {
   return std::nullopt;
 }
 
-constexpr bool has_scales(KvType type) { return type == KvType::kInt16 || type == KvType::kInt8; }
+constexpr bool has_scales(KvType type) { return type >= KvType::kInt16; }
 
 constexpr uint64_t element_bytes(KvType type) {
-  return type == KvType::kF32 ? 4 : type == KvType::kInt8 ? 1 : 2;
+  switch (type) {
+    case KvType::kF32:
+      return 4;
+    case KvType::kInt8:
+    case KvType::kF8:
+      return 1;
+    default:
+      return 2;
+  }
 }
 
 }  // namespace mokume

@@ -71,6 +71,9 @@ Status check_options(const StageOptions& options) {
   if (options.weights == WeightFormat::kQ8_0) {
     return invalid_argument("cpu", "weights are not converted to q8_0 while they are loaded");
   }
+  if (options.kv == KvType::kF8) {
+    return invalid_argument("cpu", "keys and values are not kept as fp8");
+  }
   if (options.page_tokens <= 0 || options.page_tokens % 16 != 0) {
     return invalid_argument("cpu", "page_tokens must be a multiple of 16, not ",
                             options.page_tokens);
@@ -85,8 +88,8 @@ Status check_options(const StageOptions& options) {
 // Keys and values of the stage's pages in layers [first, last); what cannot be counted cannot be
 // had.
 uint64_t kv_bytes(const StageOptions& options, int first, int last) {
-  const auto page =
-      stage_kv_page_bytes(options.model->spec, first, last, options.page_tokens, options.kv_type());
+  const auto page = stage_kv_page_bytes(options.model->spec, first, last, options.page_tokens,
+                                        options.kv_type(kCpuKvType));
   const auto all =
       page ? checked_mul(*page, static_cast<uint64_t>(options.kv_pages)) : std::nullopt;
   return all.value_or(std::numeric_limits<uint64_t>::max() / 2);

@@ -159,15 +159,15 @@ kernels::KvPages CpuStage::kv_pages(int layer, const Attention& spec) const {
   // The two enums name the same types in the same order.
   static_assert(static_cast<int>(KvType::kInt8) == static_cast<int>(kernels::KvType::kInt8));
   kernels::KvPages pages;
-  pages.type = static_cast<kernels::KvType>(options_.kv_type());
+  pages.type = static_cast<kernels::KvType>(options_.kv_type(kCpuKvType));
   pages.page_tokens = options_.page_tokens;
   pages.kv_heads = spec.kv_heads;
   pages.head_dim = spec.head_dim;
   pages.keys = keys_[layer].as<void>();
   pages.values = values_[layer].as<void>();
-  if (has_scales(options_.kv_type())) {  // behind all elements
+  if (has_scales(options_.kv_type(kCpuKvType))) {  // behind all elements
     const size_t bytes = static_cast<size_t>(options_.kv_pages) * pages.page_elements() *
-                         element_bytes(options_.kv_type());
+                         element_bytes(options_.kv_type(kCpuKvType));
     pages.key_scales = reinterpret_cast<float*>(keys_[layer].as<uint8_t>() + bytes);
     pages.value_scales = reinterpret_cast<float*>(values_[layer].as<uint8_t>() + bytes);
   }

@@ -73,6 +73,9 @@ Status CudaStage::check_options() const {
   if (options_.observe) {
     return invalid_argument("cuda", "device ", device_, ": calibration runs on CPUs");
   }
+  if (options_.kv == KvType::kInt16) {
+    return invalid_argument("cuda", "keys and values are not kept as int16");
+  }
   if (options_.page_tokens <= 0 || options_.page_tokens % 16 != 0) {
     return invalid_argument("cuda", "page_tokens must be a multiple of 16, not ",
                             options_.page_tokens);

@@ -22,6 +22,21 @@ std::vector<float> transposed_conv(const DeltaNet& net) {
   return conv;
 }
 
+Element element_of(KvType type) {
+  switch (type) {
+    case KvType::kF32:
+      return Element::kF32;
+    case KvType::kBF16:
+      return Element::kBF16;
+    case KvType::kInt8:
+      return Element::kInt8;
+    case KvType::kF8:
+      return Element::kF8;
+    default:
+      return Element::kF16;
+  }
+}
+
 /// Gives every tensor its place, and notes what is to be copied there.
 class Placer {
  public:
@@ -72,17 +87,26 @@ class Placer {
     weights.inverse_frequencies =
         floats(reinterpret_cast<const std::byte*>(frequencies.data()), frequencies.size());
     KvCache& kv = weights.kv;
-    kv.element = options_.exact ? Element::kF32 : Element::kF16;
+    const KvType type = options_.kv_type(kGpuKvType);
+    kv.element = element_of(type);
     kv.page_tokens = options_.page_tokens;
     kv.kv_heads = spec.kv_heads;
     kv.head_dim = spec.head_dim;
-    uint64_t bytes = element_bytes(kv.element);
-    for (int factor : {options_.kv_pages, options_.page_tokens, spec.kv_heads, spec.head_dim}) {
-      bytes = checked_mul(bytes, static_cast<uint64_t>(factor)).value_or(uint64_t{1} << 62);
-    }
+    const auto times = [](uint64_t bytes, int factor) {
+      return checked_mul(bytes, static_cast<uint64_t>(factor)).value_or(uint64_t{1} << 62);
+    };
+    uint64_t rows = 1;  // a head of a position each
+    for (int factor : {options_.kv_pages, options_.page_tokens, spec.kv_heads})
+      rows = times(rows, factor);
+    const uint64_t bytes = times(times(rows, spec.head_dim), int(element_bytes(kv.element)));
     kv.keys = carver_.take<std::byte>(bytes);
     kv.values = carver_.take<std::byte>(bytes);
     weights_.kv_bytes += 2 * bytes;
+    if (has_scales(type)) {
+      kv.key_scales = carver_.take<float>(rows);
+      kv.value_scales = carver_.take<float>(rows);
+      weights_.kv_bytes += 2 * times(rows, sizeof(float));
+    }
     return linears({{&spec.q, &weights.q},
                     {&spec.k, &weights.k},
                     {&spec.v, &weights.v},

@@ -21,7 +21,8 @@ placement:
   stages:
     - {device: cpu0, layers: 0-14}
     - {device: cpu1, layers: 15, weights: nvfp4}
-scheduler: {max_sequences: 8, max_queue: 9, prefill_chunk_tokens: 128, kv_cache: {memory: 512 MB, page_tokens: 32}}
+scheduler: {max_sequences: 8, max_queue: 9, prefill_chunk_tokens: 128,
+            kv_cache: {memory: 512 MB, page_tokens: 32, dtype: int8}}
 log: {level: off, format: json}
 )";
 
@@ -61,6 +62,8 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->scheduler.prefill_chunk_tokens, 128);
   EXPECT_EQ(config->scheduler.kv_cache_bytes, 512'000'000u);
   EXPECT_EQ(config->scheduler.page_tokens, 32);
+  EXPECT_EQ(config->scheduler.kv_cache_dtype, "int8");
+  EXPECT_EQ(config->scheduler.kv_cache_dtype_where.line, 13);
   EXPECT_EQ(config->log.level, "off");
   EXPECT_EQ(config->log.format, "json");
 }

@@ -330,6 +330,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{
             "PageTooLarge", scheduler("kv_cache: {page_tokens: 272}"),
             "[config] scheduler.kv_cache.page_tokens is 272; it must be from 16 to 256 (f.yaml:2)"},
+        Case{"KvTypeUnknown", scheduler("kv_cache: {dtype: int4}"),
+             "[config] scheduler.kv_cache.dtype is \"int4\"; it must be one of: auto, fp32, fp16, "
+             "bf16, int16, int8, fp8; did you mean \"int8\"? (f.yaml:2)"},
         Case{"PageNoMultiple", scheduler("kv_cache: {page_tokens: 24}"),
              "[config] scheduler.kv_cache.page_tokens is 24; it must be a multiple of 16 "
              "(f.yaml:2)"},

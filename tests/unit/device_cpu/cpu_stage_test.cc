@@ -17,7 +17,7 @@ namespace {
 using Logits = std::vector<std::vector<float>>;  // a row a token
 
 constexpr int kPageTokens = 16;
-constexpr int kPages = 40;
+constexpr int kPages = 128;
 constexpr int kMaxTokens = 160;
 constexpr int kSlots = 8;
 
@@ -74,6 +74,7 @@ struct Layout {
   bool exact = false;
   std::string isa;
   ProductEngines::Use products = ProductEngines::Use::kFaster;
+  std::optional<KvType> kv = {};
 };
 
 /// A pipeline of stages, each on a device of its own.
@@ -92,6 +93,7 @@ class Pipeline {
       options.has_embedding = i == 0;
       options.has_head = i + 2 == bounds.size();
       options.exact = layout.exact;
+      options.kv = layout.kv;
       options.kv_pages = kPages;
       options.page_tokens = kPageTokens;
       options.state_slots = kSlots;
@@ -287,6 +289,75 @@ TEST_P(Reference, SameBitsHoweverItRuns) {
       EXPECT_EQ(other.run(eight_sequences(expected.prompt, model->spec.vocab_size), 9)[0], want);
     }
   }
+}
+
+struct KvCase {
+  KvType type;
+  /// What keeping so costs: the rms error of the logits beside KV in F32.
+  double rms;
+};
+
+class KvTypes : public testing::TestWithParam<KvCase> {
+ protected:
+  const std::shared_ptr<const Model> model = load("wide-llama-F16.gguf");
+  /// Longer than two parts of attention.
+  const std::vector<int32_t> prompt = [this] {
+    std::vector<int32_t> ids;
+    for (int i = 0; i < 600; ++i) ids.push_back((i * i * 31 + i * 7) % model->spec.vocab_size);
+    return ids;
+  }();
+
+  Layout layout(int threads, std::vector<int> cuts, const std::string& isa) const {
+    return {std::move(cuts), threads, false, isa, ProductEngines::Use::kKernels, GetParam().type};
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, KvTypes,
+                         testing::Values(KvCase{KvType::kF32, 1e-5}, KvCase{KvType::kF16, .0017},
+                                         KvCase{KvType::kBF16, .0125},
+                                         KvCase{KvType::kInt16, .00075},
+                                         KvCase{KvType::kInt8, .042}),
+                         [](const auto& test) {
+                           return std::string(kv_type_name(test.param.type));
+                         });
+
+TEST_P(KvTypes, SameBitsHoweverTheyRun) {
+  const int layers = static_cast<int>(model->spec.layers.size());
+  for (const std::string& isa : isas()) {
+    if (isa == "scalar") continue;  // minutes; its rows never meet others
+    const Logits want = Pipeline(model, layout(1, {}, isa)).run({prompt}, 160)[0];
+    Pipeline other(model, layout(2, {layers / 2}, isa));
+    for (const int chunk : {1, 7, 160})
+      EXPECT_TRUE(other.run({prompt}, chunk)[0] == want) << isa << ", chunk " << chunk;
+    std::vector<int32_t> beside(prompt.begin() + 9, prompt.begin() + 25);
+    EXPECT_TRUE(other.run({prompt, beside, {5, 6}}, 5)[0] == want) << isa;
+  }
+}
+
+TEST_P(KvTypes, AreCloseToF32) {
+  Layout exact = layout(2, {}, "");
+  exact.kv = KvType::kF32;
+  const Logits want = Pipeline(model, exact).run({prompt}, 160)[0];
+  for (const std::string& isa : isas()) {
+    if (isa == "scalar") continue;
+    const Logits found = Pipeline(model, layout(2, {}, isa)).run({prompt}, 160)[0];
+    double sum = 0, count = 0;
+    for (size_t t = 0; t < want.size(); ++t) {
+      for (size_t i = 0; i < want[t].size(); ++i, ++count)
+        sum += std::pow(found[t][i] - want[t][i], 2);
+    }
+    EXPECT_LE(std::sqrt(sum / count), GetParam().rms) << isa;
+  }
+}
+
+TEST(Kv, FP8IsForGpus) {
+  auto device = make_cpu_device({"cpu0", 1, {}, ""});
+  StageOptions options{load("tiny-llama.gguf"), 0, 1, true, false};
+  options.kv = KvType::kF8;
+  options.kv_pages = 1;
+  options.max_tokens = 1;
+  EXPECT_EQ((*device)->make_stage(options).status().message(),
+            "[cpu] keys and values are not kept as fp8");
 }
 
 /// A stage of all layers, stepped by hand.

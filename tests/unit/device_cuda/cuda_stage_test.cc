@@ -165,6 +165,45 @@ TEST(CudaConversion, GivesWhatItGivesOnCpus) {
   }
 }
 
+// Beside keys and values in F32, of the whole prompt and of generated tokens.
+TEST(CudaKv, IsKeptAsOptionsSay) {
+  const auto model = load_test_model("gguf/wide-llama-F16.gguf");
+  const int layers = static_cast<int>(model->spec.layers.size());
+  std::vector<int32_t> prompt = Expected("gguf/wide-llama-F16.gguf").prompt;
+  prompt.resize(14);
+  const auto run = [&](KvType type, int chunk) {
+    Stages stages(model, {{On::kCuda, layers}}, {.exact = false, .kv = type});
+    return stages.run({prompt}, chunk)[0];
+  };
+  struct Case {
+    KvType type;
+    double least, most;  ///< rms error of the logits
+  };
+  for (const int chunk : {1, 64}) {
+    const Logits want = run(KvType::kF32, chunk);
+    for (const Case& c : {Case{KvType::kF16, 1e-4, .0016}, Case{KvType::kBF16, .003, .0125},
+                          Case{KvType::kInt8, .01, .035}, Case{KvType::kF8, .05, .15}}) {
+      const Logits found = run(c.type, chunk);
+      double sum = 0, count = 0;
+      for (size_t t = 0; t < want.size(); ++t) {
+        for (size_t i = 0; i < want[t].size(); ++i, ++count)
+          sum += std::pow(found[t][i] - want[t][i], 2);
+      }
+      EXPECT_LE(std::sqrt(sum / count), c.most) << kv_type_name(c.type) << ", chunk " << chunk;
+      EXPECT_GE(std::sqrt(sum / count), c.least) << kv_type_name(c.type) << ", chunk " << chunk;
+    }
+  }
+}
+
+TEST(CudaKv, Int16IsForCpus) {
+  const auto device = make_simulated_cuda_device({});
+  ASSERT_TRUE(device.ok());
+  StageOptions stage = stage_options(load_test_model("gguf/tiny-llama.gguf"), 0, 4, {});
+  stage.kv = KvType::kInt16;
+  EXPECT_EQ((*device)->make_stage(stage).status().message(),
+            "[cuda] keys and values are not kept as int16");
+}
+
 TEST(CudaStates, GoOnFromACopyInAnotherSlot) {
   const auto model = load_test_model("gguf/tiny-qwen3_5.gguf");
   const int layers = static_cast<int>(model->spec.layers.size());

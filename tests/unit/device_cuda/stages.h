@@ -79,6 +79,7 @@ struct StageSizes {
   bool exact = true;
   int max_tokens = 64;
   WeightFormat weights = WeightFormat::kKeep;
+  std::optional<KvType> kv = {};
 };
 
 inline StageOptions stage_options(std::shared_ptr<const Model> model, int first, int last,
@@ -88,6 +89,7 @@ inline StageOptions stage_options(std::shared_ptr<const Model> model, int first,
   options.has_head = last == static_cast<int>(model->spec.layers.size());
   options.exact = sizes.exact;
   options.weights = sizes.weights;
+  options.kv = sizes.kv;
   options.kv_pages = kPages;
   options.page_tokens = kPageTokens;
   options.state_slots = kSlots;

@@ -196,9 +196,9 @@ TEST(Placement, IsPrintedAsATable) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(to_string(*plan, spec),
             "\"tiny\": 3 layers, context 1024 of 1024 tokens, 4096 KV pages of 16 tokens\n"
-            "stage  device  layers  weights        KV\n"
-            "    0  cpu0       0-1  6.9 KiB  10.0 MiB\n"
-            "    1  cpu1       2-2  5.9 KiB   5.0 MiB\n");
+            "stage  device  layers  weights              KV\n"
+            "    0  cpu0       0-1  6.9 KiB  10.0 MiB int16\n"
+            "    1  cpu1       2-2  5.9 KiB   5.0 MiB int16\n");
 }
 
 // 7 matrices of 16 x 32 a layer, and one of the head, F32: 2048 bytes each, 512 and a scale of 4 a
@@ -226,13 +226,68 @@ TEST(Placement, CountsConvertedWeights) {
   EXPECT_EQ(plan->stages[1].weight_bytes, 8u * (512 + 64) + 11 + 7);
   EXPECT_EQ(to_string(*plan, spec),
             "\"tiny\": 2 layers, context 1024 of 1024 tokens, 4096 KV pages of 16 tokens\n"
-            "stage  device  layers   weights       KV  format\n"
-            "    0  cpu0       0-0  18.9 KiB  5.0 MiB    keep\n"
-            "    1  cpu1       1-1   4.5 KiB  5.0 MiB    int8\n");
+            "stage  device  layers   weights             KV  format\n"
+            "    0  cpu0       0-0  18.9 KiB  5.0 MiB int16    keep\n"
+            "    1  cpu1       1-1   4.5 KiB  5.0 MiB int16    int8\n");
   // A tied head that is converted is no longer the embedding.
   EXPECT_EQ(stage_weight_bytes(spec, 0, 2, WeightFormat::kInt8),
             5000u + 15 * (512 + 64) + 2 * 11 + 7);
   EXPECT_EQ(stage_weight_bytes(spec, 0, 2, WeightFormat::kKeep), 5000u + 14 * 2048 + 2 * 11 + 7);
+}
+
+/// Layer 0 on a CPU, layer 1 on a GPU, with this type of KV.
+Config cpu_and_gpu(const std::string& dtype) {
+  const Result<Config> config = parse_config(
+      "model: {path: a.gguf}\ndevices:\n  - {name: cpu0, kind: cpu}\n"
+      "  - {name: gpu0, kind: cuda}\nplacement:\n  stages:\n"
+      "    - {device: cpu0, layers: 0}\n    - {device: gpu0, layers: 1}\n"
+      "scheduler:\n  kv_cache:\n    dtype: " +
+          dtype,
+      "f.yaml");
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : Config{};
+}
+
+// 2 * 4 keys and values of 3 elements, 16 positions.
+TEST(Placement, CountsWhatEachDeviceKeepsOfKv) {
+  const ModelSpec spec = make_spec(2, true);
+  struct Case {
+    const char* dtype;
+    bool exact;
+    KvType cpu, gpu;
+    uint64_t cpu_head, gpu_head;  ///< bytes of a head of a position
+  };
+  for (const Case& c : {Case{"auto", false, KvType::kInt16, KvType::kF16, 10, 6},
+                        Case{"fp16", false, KvType::kF16, KvType::kF16, 6, 6},
+                        Case{"int8", false, KvType::kInt8, KvType::kInt8, 7, 7},
+                        Case{"fp32", false, KvType::kF32, KvType::kF32, 12, 12},
+                        Case{"int8", true, KvType::kF32, KvType::kF32, 12, 12}}) {
+    const Result<PlacementPlan> plan = plan_placement(spec, cpu_and_gpu(c.dtype), c.exact);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ(plan->stages[0].kv, c.cpu) << c.dtype;
+    EXPECT_EQ(plan->stages[1].kv, c.gpu) << c.dtype;
+    EXPECT_EQ(plan->stages[0].kv_page_bytes, 2 * 4 * 16 * c.cpu_head) << c.dtype;
+    EXPECT_EQ(plan->stages[1].kv_page_bytes, 2 * 4 * 16 * c.gpu_head) << c.dtype;
+  }
+}
+
+TEST(Placement, RefusesKvThatADeviceDoesNotKeep) {
+  const ModelSpec spec = make_spec(2, true);
+  EXPECT_EQ(
+      plan_placement(spec, cpu_and_gpu("int16"), false).status().message(),
+      "[placement] scheduler.kv_cache.dtype is \"int16\"; gpu0 is of the kind cuda, which keeps "
+      "one of: fp32, fp16, bf16, int8, fp8 (f.yaml:11)");
+  EXPECT_EQ(plan_placement(spec, cpu_and_gpu("fp8"), false).status().message(),
+            "[placement] scheduler.kv_cache.dtype is \"fp8\"; cpu0 is of the kind cpu, which keeps "
+            "one of: fp32, fp16, bf16, int16, int8 (f.yaml:11)");
+}
+
+// Of the same memory, more tokens.
+TEST(Placement, SmallerKvHoldsMore) {
+  ModelSpec spec = make_spec(2, true);
+  spec.context_length = 1 << 20;
+  Config config = make_config("", "{max_sequences: 1, kv_cache: {memory: 1MiB, dtype: int8}}");
+  EXPECT_EQ(plan_placement(spec, config, false)->kv_pages, (1 << 20) / (2 * 2 * 4 * 16 * 7));
 }
 
 TEST(Placement, CountsRecurrentStates) {
@@ -249,9 +304,9 @@ TEST(Placement, CountsRecurrentStates) {
   EXPECT_EQ(to_string(*plan, spec),
             "\"tiny\": 3 layers, context 1024 of 1024 tokens, 512 KV pages of 16 tokens, "
             "states of 8 sequences\n"
-            "stage  device  layers  weights         KV    states\n"
-            "    0  cpu0       0-0  5.9 KiB        0 B  12.5 KiB\n"
-            "    1  cpu1       1-2  6.9 KiB  640.0 KiB  12.5 KiB\n");
+            "stage  device  layers  weights               KV    states\n"
+            "    0  cpu0       0-0  5.9 KiB              0 B  12.5 KiB\n"
+            "    1  cpu1       1-2  6.9 KiB  640.0 KiB int16  12.5 KiB\n");
 }
 
 }  // namespace
