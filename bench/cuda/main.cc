@@ -7,15 +7,16 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "bench/cuda/layer_model.h"
 #include "bench/cuda/layers.h"
+#include "bench/cuda/observed_gpu.h"
 #include "bench/cuda/ptxas.h"
-#include "kernels/simt/executor.h"
 #include "quantize/synthetic_model.h"
 
 namespace mokume::bench {
 namespace {
 
-using cuda::Format;
+using namespace cuda;
 
 struct Options {
   std::string filter;
@@ -28,35 +29,14 @@ struct LayerCase {
   const char* name;
   const char* model;
   int layer;
+  int count;  ///< such layers of the model
 };
-constexpr LayerCase kLayers[] = {{"Qwen3.5-9B delta net", "qwen3.5-9b", 0},
-                                 {"Qwen3.5-9B attention", "qwen3.5-9b", 3},
-                                 {"Llama-3.1-8B", "llama-3.1-8b", 0}};
+constexpr LayerCase kLayers[] = {{"Qwen3.5-9B delta net", "qwen3.5-9b", 0, 24},
+                                 {"Qwen3.5-9B attention", "qwen3.5-9b", 3, 8},
+                                 {"Llama-3.1-8B", "llama-3.1-8b", 0, 32}};
 constexpr Format kFormatsShown[] = {Format::kF16, Format::kInt8, Format::kNvfp4};
 
-/// How a kernel is launched: what its occupancy depends on beside its registers.
-struct LaunchSize {
-  int threads = 0;
-  size_t shared_bytes = 0;  ///< dynamic, the most
-};
-using LaunchSizes = std::map<std::string, LaunchSize>;
-
-/// Runs what is launched, and remembers how.
-class Recorder : public simt::Queue {
- public:
-  Recorder(simt::Executor& executor, LaunchSizes& sizes) : executor_(executor), sizes_(sizes) {}
-  int submit(const simt::Launch& launch) override {
-    LaunchSize& size = sizes_[launch.name];
-    size.threads = static_cast<int>(launch.threads);
-    size.shared_bytes = std::max(size.shared_bytes, launch.shared_bytes);
-    return executor_.run(launch) ? 0 : 1;
-  }
-
- private:
-  simt::Executor& executor_;
-  LaunchSizes& sizes_;
-};
-
+/// An op, or all of a layer together.
 struct Row {
   std::string layer, format, op;
   simt::Counters counted;
@@ -70,25 +50,54 @@ struct Row {
   }
 };
 
-Result<std::vector<Row>> count(const LayerCase& layer, Format format, const DecodeShape& shape,
-                               LaunchSizes& sizes) {
+struct Counted {
+  std::vector<Row> ops;
+  Row layer, plain;  ///< what the layer takes, and what it takes one kernel an op
+};
+
+/// One step on a GPU of its own.
+template <typename Make>
+Result<std::vector<Op>> step_once(const StageOptions& options, const DecodeShape& shape,
+                                  LaunchSizes& sizes, const Make& make) {
+  SimulatedOptions simulated;
+  simulated.check = false;
+  ObservedGpu gpu(simulated, shape.positions);
+  MKM_ASSIGN_OR_RETURN(const std::unique_ptr<Layers> layers, make(options, gpu));
+  MKM_ASSIGN_OR_RETURN(const uint64_t held, held_bytes(options));
+  gpu.watch_largest(held);
+  const auto hidden = static_cast<size_t>(options.model->spec.hidden_size);
+  std::vector<float> in(hidden * static_cast<size_t>(shape.tokens)), out(in.size());
+  MKM_RETURN_IF_ERROR(layers->step(shape, in.data(), out.data()));
+  for (const auto& [name, size] : gpu.sizes()) sizes[name] = size;
+  return gpu.take_ops();
+}
+
+Result<Counted> count(const LayerCase& layer, Format format, const DecodeShape& shape,
+                      LaunchSizes& sizes) {
+  std::fprintf(stderr, "\r\033[K%s %s", layer.name, name_of(format));
   MKM_ASSIGN_OR_RETURN(const SyntheticShape synthetic, find_shape(layer.model));
-  MKM_ASSIGN_OR_RETURN(const LoadedModel model, make_synthetic_model(synthetic, 4, 1));
-  const ModelSpec& spec = model.model->spec;
-  simt::Memory memory;
-  Arena arena(memory);
-  simt::Executor executor(memory, {.check = false});
-  Recorder recorder(executor, sizes);
-  std::vector<Row> rows;
-  for (const Op& op : ops_of(arena, spec.layers[static_cast<size_t>(layer.layer)],
-                             static_cast<int>(spec.hidden_size), format, shape)) {
-    std::fprintf(stderr, "\r\033[K%s %s %s", layer.name, name_of(format), op.name.c_str());
-    executor.reset_counters();
-    if (op.run({&recorder}) != 0) return internal_error("bench", op.name, ": ", executor.error());
-    rows.push_back({layer.name, name_of(format), op.name, executor.total(), op.least_bytes});
+  MKM_ASSIGN_OR_RETURN(const auto model, make_layer_model(synthetic, 4, format));
+  const StageOptions options = layer_options(model, layer.layer, layer.layer + 1, shape.tokens);
+  Counted result;
+  result.layer = {layer.name, name_of(format), "= the layer", {}, 0};
+  result.plain = {layer.name, name_of(format), "one kernel an op", {}, 0};
+  MKM_ASSIGN_OR_RETURN(const std::vector<Op> ops,
+                       step_once(options, shape, sizes, make_product_layers));
+  for (const Op& op : ops) {
+    if (!op.least_bytes) return internal_error("bench", "what ", op.name, " moves is not known");
+    result.ops.push_back({layer.name, name_of(format), op.name, op.counted, *op.least_bytes});
+    result.layer.counted.add(op.counted);
+    result.layer.least_bytes += *op.least_bytes;
   }
+  LaunchSizes of_plain;
+  const auto make = [](const StageOptions& of, Gpu& gpu) {
+    return make_plain_layers(of, gpu, bench_kernels_simt());
+  };
+  MKM_ASSIGN_OR_RETURN(const std::vector<Op> plain, step_once(options, shape, of_plain, make));
+  for (const Op& op : plain) result.plain.counted.add(op.counted);
+  result.plain.least_bytes = result.layer.least_bytes;
   std::fprintf(stderr, "\r\033[K");
-  return rows;
+  return result;
 }
 
 nlohmann::ordered_json to_json(const Row& row) {
@@ -100,6 +109,7 @@ nlohmann::ordered_json to_json(const Row& row) {
           {"blocks", c.blocks},
           {"read_bytes", c.read_bytes},
           {"written_bytes", c.written_bytes},
+          {"activation_bytes", c.watched_bytes},
           {"least_bytes", row.least_bytes},
           {"moved_over_least", row.moved_over_least()},
           {"sector_efficiency", c.sector_efficiency()},
@@ -110,21 +120,61 @@ nlohmann::ordered_json to_json(const Row& row) {
 
 void print(const Row& row) {
   const simt::Counters& c = row.counted;
-  std::printf("%-21s %-6s %-17s %2llu %7llu %9.3f %6.3f %6.1f%% %5.2f %8.1f %7.1f\n",
+  std::printf("%-21s %-6s %-17s %2llu %7llu %9.3f %8.1f %6.3f %6.1f%% %5.2f %8.1f %7.1f\n",
               row.layer.c_str(), row.format.c_str(), row.op.c_str(),
               static_cast<unsigned long long>(c.launches),
               static_cast<unsigned long long>(c.blocks), row.moved_bytes() / 1e6,
-              row.moved_over_least(), 100 * c.sector_efficiency(), c.bank_ways(), row.barriers(),
+              static_cast<double>(c.watched_bytes) / 1e3, row.moved_over_least(),
+              100 * c.sector_efficiency(), c.bank_ways(), row.barriers(),
               static_cast<double>(c.shared_bytes) / 1024);
 }
 
-Row sum_of(const std::vector<Row>& rows) {
-  Row sum{rows[0].layer, rows[0].format, "= the layer", {}, 0};
-  for (const Row& row : rows) {
-    sum.counted.add(row.counted);
-    sum.least_bytes += row.least_bytes;
+/// A decode step of all the model's layers against the same one kernel an op.
+struct Comparison {
+  uint64_t launches = 0, activation_bytes = 0, plain_launches = 0, plain_activation_bytes = 0;
+  void add(const Counted& counted, int layers) {
+    const auto times = static_cast<uint64_t>(layers);
+    launches += times * counted.layer.counted.launches;
+    activation_bytes += times * counted.layer.counted.watched_bytes;
+    plain_launches += times * counted.plain.counted.launches;
+    plain_activation_bytes += times * counted.plain.counted.watched_bytes;
   }
-  return sum;
+  double share_of_launches() const {
+    return static_cast<double>(launches) / static_cast<double>(plain_launches);
+  }
+  double share_of_activations() const {
+    return static_cast<double>(activation_bytes) / static_cast<double>(plain_activation_bytes);
+  }
+};
+/// By model and format.
+using Comparisons = std::map<std::pair<std::string, std::string>, Comparison>;
+
+void print(const Comparisons& comparisons) {
+  std::printf("\nlayers of a decode step, against one kernel an op with the same activations\n");
+  std::printf("%-14s %-6s %8s %7s %6s %14s %9s %6s\n", "model", "weight", "launches", "plain",
+              "share", "activation KB", "plain", "share");
+  for (const auto& [of, c] : comparisons) {
+    std::printf("%-14s %-6s %8llu %7llu %6.3f %14.1f %9.1f %6.3f\n", of.first.c_str(),
+                of.second.c_str(), static_cast<unsigned long long>(c.launches),
+                static_cast<unsigned long long>(c.plain_launches), c.share_of_launches(),
+                static_cast<double>(c.activation_bytes) / 1e3,
+                static_cast<double>(c.plain_activation_bytes) / 1e3, c.share_of_activations());
+  }
+}
+
+nlohmann::ordered_json to_json(const Comparisons& comparisons) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const auto& [of, c] : comparisons) {
+    all.push_back({{"model", of.first},
+                   {"weights", of.second},
+                   {"launches", c.launches},
+                   {"plain_launches", c.plain_launches},
+                   {"share_of_launches", c.share_of_launches()},
+                   {"activation_bytes", c.activation_bytes},
+                   {"plain_activation_bytes", c.plain_activation_bytes},
+                   {"share_of_activation_bytes", c.share_of_activations()}});
+  }
+  return all;
 }
 
 /// How it is launched is known of what ran; some kernels have another name than their launch.
@@ -185,23 +235,31 @@ Status run(const Options& options) {
   if (!options.json) {
     std::printf("decode of %d sequence(s) at position %d, counted by the executor, one layer\n",
                 options.shape.tokens, options.shape.positions - 1);
-    std::printf("%-21s %-6s %-17s %2s %7s %9s %6s %7s %5s %8s %7s\n", "layer", "weight", "op", "L",
-                "blocks", "MB moved", "/least", "sectors", "ways", "barriers", "sh. KiB");
+    std::printf("%-21s %-6s %-17s %2s %7s %9s %8s %6s %7s %5s %8s %7s\n", "layer", "weight", "op",
+                "L", "blocks", "MB moved", "act. KB", "/least", "sectors", "ways", "barriers",
+                "sh. KiB");
   }
   LaunchSizes sizes;
+  Comparisons comparisons;
   nlohmann::ordered_json ops = nlohmann::ordered_json::array(), layers = ops, kernels = ops;
   for (const LayerCase& layer : kLayers) {
     for (const Format format : kFormatsShown) {
       const std::string name = std::string(layer.name) + " " + name_of(format);
       if (name.find(options.filter) == std::string::npos) continue;
-      MKM_ASSIGN_OR_RETURN(const std::vector<Row> rows, count(layer, format, options.shape, sizes));
-      for (const Row& row : rows) options.json ? ops.push_back(to_json(row)) : print(row);
-      options.json ? layers.push_back(to_json(sum_of(rows))) : print(sum_of(rows));
+      MKM_ASSIGN_OR_RETURN(const Counted counted, count(layer, format, options.shape, sizes));
+      for (const Row& row : counted.ops) options.json ? ops.push_back(to_json(row)) : print(row);
+      for (const Row* row : {&counted.layer, &counted.plain}) {
+        options.json ? layers.push_back(to_json(*row)) : print(*row);
+      }
+      comparisons[{layer.model, name_of(format)}].add(counted, layer.count);
       std::fflush(stdout);
     }
   }
   if (!options.json) {
-    std::printf("L: launches. /least: bytes moved over the least possible. barriers: of a block\n");
+    std::printf(
+        "L: launches. act. KB: of activations. /least: bytes moved over the least possible (of the "
+        "product's\nops). barriers: of a block\n");
+    print(comparisons);
     if (!compiled.empty()) print_compiled(compiled, sizes);
     return absl::OkStatus();
   }
@@ -210,6 +268,7 @@ Status run(const Options& options) {
                                          {"positions", options.shape.positions},
                                          {"ops", ops},
                                          {"layers", layers},
+                                         {"steps", to_json(comparisons)},
                                          {"kernels", kernels}};
   std::printf("%s\n", report.dump(2).c_str());
   return absl::OkStatus();
@@ -226,7 +285,7 @@ int main(int argc, char** argv) {
   app.add_option("--tokens", options.shape.tokens, "Sequences of the step")
       ->check(CLI::Range(1, mokume::cuda::kMaxDecodeTokens));
   app.add_option("--positions", options.shape.positions, "Of each sequence, the new one included")
-      ->check(CLI::Range(1, 1 << 17));
+      ->check(CLI::Range(1, 4096));
   app.add_option("--ptxas", options.ptxas,
                  "Log of a build of mokume_kernels_cuda: registers, spills and occupancy from it")
       ->check(CLI::ExistingFile);

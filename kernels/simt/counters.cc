@@ -74,6 +74,7 @@ void Counters::add(const Counters& other) {
   block_barriers += other.block_barriers;
   warp_collectives += other.warp_collectives;
   shared_bytes = std::max(shared_bytes, other.shared_bytes);
+  watched_bytes += other.watched_bytes;
 }
 
 L2::L2() : lines_(kSets * kWays) {}
@@ -93,13 +94,23 @@ std::pair<L2::Line*, bool> L2::touch(uint64_t sector) {
   return {ways, hit};
 }
 
+void L2::watch(uint64_t first_sector, uint64_t end_sector) {
+  watched_ = first_sector;
+  watched_end_ = end_sector;
+}
+
 void L2::read(uint64_t sector, Counters& counters) {
-  if (!touch(sector).second) counters.read_bytes += kSectorBytes;
+  if (touch(sector).second) return;
+  counters.read_bytes += kSectorBytes;
+  count_watched(sector, counters);
 }
 
 void L2::write(uint64_t sector, Counters& counters) {
   Line& line = *touch(sector).first;
-  if (!line.dirty) counters.written_bytes += kSectorBytes;
+  if (!line.dirty) {
+    counters.written_bytes += kSectorBytes;
+    count_watched(sector, counters);
+  }
   line.dirty = true;
 }
 

@@ -22,7 +22,8 @@ struct Counters {
   uint64_t shared_ways = 0;    ///< passes that it takes
   uint64_t block_barriers = 0;
   uint64_t warp_collectives = 0;
-  uint64_t shared_bytes = 0;  ///< most of a block
+  uint64_t shared_bytes = 0;   ///< most of a block
+  uint64_t watched_bytes = 0;  ///< read and written bytes that lie where L2::watch() said
 
   /// Bytes wanted over bytes fetched from the L2; 1 when nothing was.
   double sector_efficiency() const;
@@ -37,6 +38,7 @@ class L2 {
  public:
   L2();
   void clear();
+  void watch(uint64_t first_sector, uint64_t end_sector);
   void read(uint64_t sector, Counters& counters);
   void write(uint64_t sector, Counters& counters);
 
@@ -49,7 +51,11 @@ class L2 {
   };
   /// The sector's line, now the set's first, and whether it was there.
   std::pair<Line*, bool> touch(uint64_t sector);
+  void count_watched(uint64_t sector, Counters& counters) const {
+    if (sector >= watched_ && sector < watched_end_) counters.watched_bytes += kSectorBytes;
+  }
   std::vector<Line> lines_;
+  uint64_t watched_ = 0, watched_end_ = 0;
 };
 
 struct Access {

@@ -73,6 +73,11 @@ void Executor::reset_counters() {
   l2_.clear();
 }
 
+void Executor::watch(const void* begin, size_t bytes) {
+  const auto address = reinterpret_cast<uintptr_t>(begin);
+  l2_.watch(address / kSectorBytes, (address + bytes) / kSectorBytes);
+}
+
 int ImmediateQueue::submit(const Launch& launch) {
   if (executor_.run(launch)) return 0;
   if (error_.empty()) error_ = executor_.error();

@@ -75,6 +75,8 @@ class Executor {
   Counters total() const;
   /// Forgets them, and what the L2 holds.
   void reset_counters();
+  /// What is read and written of these bytes is counted apart as well (Counters::watched_bytes).
+  void watch(const void* begin, size_t bytes);
 
  private:
   friend struct Run;

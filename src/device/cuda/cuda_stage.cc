@@ -6,7 +6,6 @@
 namespace mokume::cuda {
 namespace {
 
-constexpr uint64_t kAlignment = 256;
 /// Recorded decode steps are padded to these, up to what the stage takes.
 constexpr int kTokenBuckets[] = {1, 2, 4, 8, 16};
 constexpr int kFirstPositionBucket = 4096;
@@ -90,7 +89,7 @@ Status CudaStage::check_options() const {
 // All of the device's memory in one block, planned before it is taken.
 Status CudaStage::allocate() {
   StageWeights planned;
-  Carver counting(nullptr, kAlignment);
+  Carver counting(nullptr, kPieceAlignment);
   MKM_RETURN_IF_ERROR(place_weights(options_, counting, planned));
   Workspace(counting, widths_, most_);
   const uint64_t inputs = input_bytes(most_);
@@ -106,7 +105,7 @@ Status CudaStage::allocate() {
         " MiB are free: ", (needed - available) >> 20, " MiB are missing");
   }
   MKM_ASSIGN_OR_RETURN(arena_, DeviceBlock::allocate(gpu_, needed));
-  Carver carver(arena_.data(), kAlignment);
+  Carver carver(arena_.data(), kPieceAlignment);
   MKM_RETURN_IF_ERROR(place_weights(options_, carver, weights_));
   space_ = Workspace(carver, widths_, most_);
   device_inputs_ = carver.take<std::byte>(inputs);
@@ -119,10 +118,10 @@ Status CudaStage::allocate() {
     logits_ = pieces.take<float>(static_cast<uint64_t>(kMaxDecodeTokens) *
                                  static_cast<uint64_t>(widths_.vocab));
   };
-  Carver counting_pinned(nullptr, kAlignment);
+  Carver counting_pinned(nullptr, kPieceAlignment);
   carve_pinned(counting_pinned);
   MKM_ASSIGN_OR_RETURN(pinned_, PinnedBlock::allocate(gpu_, counting_pinned.used()));
-  Carver pieces(pinned_.data(), kAlignment);
+  Carver pieces(pinned_.data(), kPieceAlignment);
   carve_pinned(pieces);
   return absl::OkStatus();
 }

@@ -184,6 +184,7 @@ class SimulatedGpu : public Gpu {
     if (++ledger_->kernels == options_.faults.asynchronous) {
       return str_cat(launch.name, ": an injected fault");
     }
+    if (options_.before_kernel) options_.before_kernel(launch, executor_);
     const bool ok = executor_.run(launch);
     if (options_.after_kernel) options_.after_kernel(launch, executor_);
     return ok ? "" : executor_.error();

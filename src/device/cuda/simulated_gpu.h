@@ -40,8 +40,8 @@ struct SimulatedOptions {
   bool check = true;  ///< this and the next two: as simt::ExecutorOptions has them
   simt::Order order = simt::Order::kForward;
   uint64_t seed = 1;
-  /// Called when a kernel has run, with the executor, which counts where there is such a function.
-  std::function<void(const simt::Launch&, simt::Executor&)> after_kernel;
+  /// Called around every kernel, with the executor, which counts where there is the second.
+  std::function<void(const simt::Launch&, simt::Executor&)> before_kernel, after_kernel;
   std::shared_ptr<SimulatedLedger> ledger;  ///< may be null
 };
 

@@ -12,6 +12,9 @@
 
 namespace mokume::cuda {
 
+/// Of what lies in a stage's block of memory.
+inline constexpr uint64_t kPieceAlignment = 256;
+
 // Pointers are the device's.
 
 struct NormWeights {
