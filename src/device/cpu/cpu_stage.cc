@@ -18,6 +18,9 @@ void widen(const Attention& a, StageWidths& widths) {
   widths.kv = std::max(widths.kv, a.kv_heads * a.head_dim);
   widths.mixed = std::max(widths.mixed, q);
   if (a.output_gate) widths.ffn = std::max(widths.ffn, q);
+  const int state = static_cast<int>(kernels::attention_state_floats(a.head_dim));
+  widths.group_state = std::max(widths.group_state, a.heads / a.kv_heads * state);
+  widths.state = std::max(widths.state, a.heads * state);
 }
 
 void widen(const DeltaNet& net, StageWidths& widths) {
@@ -30,6 +33,10 @@ void widen(const DeltaNet& net, StageWidths& widths) {
 StageWidths widths_of(const StageOptions& options) {
   StageWidths widths;
   widths.hidden = options.model->spec.hidden_size;
+  // One token of each of as many sequences as the pages hold; each has a last part that is not
+  // full.
+  const auto positions = static_cast<uint64_t>(options.kv_pages) * options.page_tokens;
+  widths.parts = positions / kernels::kAttentionPart + kFewTokens;
   for (int i = options.first_layer; i < options.last_layer; ++i) {
     const LayerSpec& layer = options.model->spec.layers[i];
     std::visit([&](const auto& mixer) { widen(mixer, widths); }, layer.mixer);
@@ -163,6 +170,7 @@ Status CpuStage::load(ProductEngines& engines) {
   }
   token_sequence_.resize(static_cast<size_t>(options_.max_tokens));
   attention_items_.reserve(static_cast<size_t>(options_.max_tokens));
+  attention_parts_.reserve(widths_.parts);
   plan(few_program_);
   plan(many_program_);
   return absl::OkStatus();

@@ -24,6 +24,16 @@ struct AttentionItem {
   int sequence = 0;
   int token_begin = 0;
   int token_end = 0;
+  int parts = 0;      ///< of the context that its last token sees
+  int first_row = 0;  ///< of the states of its parts: a row for each part and token
+
+  int tokens() const { return token_end - token_begin; }
+};
+
+/// One part of the context of an item of a step.
+struct AttentionPart {
+  int item = 0;
+  int part = 0;
 };
 
 class CpuStage : public Stage {
@@ -79,7 +89,15 @@ class CpuStage : public Stage {
   void attend(int layer, int thread, int begin, int end) const;
   void store_attended(int layer, int thread, int begin, int end) const;
   void attend_in_place(int layer, int thread, int begin, int end) const;
-  void attend_item(int layer, int item, const float* q, float* out) const;
+  void store_outputs(int layer, int thread, int index) const;
+  kernels::AttentionArgs attention_args(int layer, const AttentionItem& item, const float* q,
+                                        float* out) const;
+  bool splits(int layer) const;
+  kernels::AttentionStates part_states(int layer, const AttentionItem& item, int kv_head) const;
+  void attend_parts(int layer, int thread, int begin, int end) const;
+  void store_parts(int layer, int thread, int begin, int end) const;
+  int count_merged_items(int layer) const;
+  void merge_parts(int layer, int thread, int begin, int end) const;
   void fill_attended_row(int layer, int row, float* out, float* spare) const;
   void plan_mixer(Program& program, int layer, const DeltaNetWeights& mixer) const;
   int count_conv_items(int layer) const;
@@ -122,11 +140,12 @@ class CpuStage : public Stage {
   std::vector<Buffer> keys_, values_;  // one a layer; empty for a DeltaNet's
   std::vector<Buffer> states_;         // one a layer, [state_slots][floats of a sequence]
   std::vector<AttentionItem> attention_items_;
-  std::vector<int> token_sequence_;  // which slice a token of the step belongs to
-  StageStep step_;                   // the current one
-  float* hidden_ = nullptr;          // of the current step's tokens
-  bool few_ = false;                 // threads work in memory of their own
-  mutable bool observing_ = true;    // false: the observer wants no more of the step
+  std::vector<AttentionPart> attention_parts_;  // of steps of few tokens, item by item
+  std::vector<int> token_sequence_;             // which slice a token of the step belongs to
+  StageStep step_;                              // the current one
+  float* hidden_ = nullptr;                     // of the current step's tokens
+  bool few_ = false;                            // threads work in memory of their own
+  mutable bool observing_ = true;               // false: the observer wants no more of the step
   Program few_program_{true}, many_program_{false};
   uint64_t memory_bytes_ = 0;
   std::atomic<double> busy_seconds_{0};

@@ -3,6 +3,7 @@
 
 #include "device/cpu/cpu_stage.h"
 #include "device/cpu/rows.h"
+#include "device/cpu/thread_pool.h"
 
 namespace mokume {
 namespace {
@@ -16,6 +17,9 @@ void split_gates(const Attention& spec, float* row, float* gates) {
     std::memmove(row + h * width, head, width * sizeof(float));
   }
 }
+
+/// Pieces of attention of which each thread has its fair share.
+constexpr size_t kItemsOfAThread = 4;
 
 }  // namespace
 
@@ -37,6 +41,7 @@ void CpuStage::plan_mixer(Program& program, int layer, const AttentionWeights& m
                         &CpuStage::store_projected));
     program.add(StageOp(*this, layer, &CpuStage::count_attention_items, &CpuStage::copy_queries,
                         &CpuStage::attend, &CpuStage::store_attended));
+    program.add(StageOp(*this, layer, &CpuStage::count_merged_items, 1, &CpuStage::merge_parts));
   } else {
     program.add(
         StageOp(*this, layer, &CpuStage::count_tokens, kRowGrain, &CpuStage::project_in_place));
@@ -93,8 +98,19 @@ void CpuStage::project_in_place(int layer, int thread, int begin, int end) const
   }
 }
 
+// Whether the context's parts are work of their own: where heads and sequences are too few to keep
+// all threads equally busy. The result is the same bits (docs/adr/0022).
+bool CpuStage::splits(int layer) const {
+  const auto kv_heads = static_cast<size_t>(attention_weights(layer).spec->kv_heads);
+  const size_t items = attention_items_.size(), parts = attention_parts_.size();
+  const size_t threads = space_.threads.size();
+  return threads > 1 && items * kv_heads < kItemsOfAThread * threads && parts > items &&
+         parts * kv_heads <= ThreadPool::kMostCommits;
+}
+
 int CpuStage::count_attention_items(int layer) const {
-  return static_cast<int>(attention_items_.size()) * attention_weights(layer).spec->kv_heads;
+  const size_t items = splits(layer) ? attention_parts_.size() : attention_items_.size();
+  return static_cast<int>(items) * attention_weights(layer).spec->kv_heads;
 }
 
 void CpuStage::copy_queries(int layer, int thread) const {
@@ -102,39 +118,100 @@ void CpuStage::copy_queries(int layer, int thread) const {
 }
 
 void CpuStage::attend(int layer, int thread, int begin, int end) const {
-  for (int i = begin; i < end; ++i) attend_item(layer, i, own(thread).input.rows, own(thread).out);
+  if (splits(layer)) return attend_parts(layer, thread, begin, end);
+  const int kv_heads = attention_weights(layer).spec->kv_heads;
+  for (int i = begin; i < end; ++i) {
+    const AttentionItem& item = attention_items_[i / kv_heads];
+    kernels_.attention(attention_args(layer, item, own(thread).input.rows, own(thread).out),
+                       i % kv_heads, item.token_begin, item.token_end);
+  }
 }
 
 void CpuStage::attend_in_place(int layer, int, int begin, int end) const {
-  for (int i = begin; i < end; ++i) attend_item(layer, i, space_.q, space_.mixed);
+  const int kv_heads = attention_weights(layer).spec->kv_heads;
+  for (int i = begin; i < end; ++i) {
+    const AttentionItem& item = attention_items_[i / kv_heads];
+    kernels_.attention(attention_args(layer, item, space_.q, space_.mixed), i % kv_heads,
+                       item.token_begin, item.token_end);
+  }
 }
 
-// One head of the keys for one stretch of tokens; q and out have all of the step's tokens.
-void CpuStage::attend_item(int layer, int item, const float* q, float* out) const {
+// q and out have all of the step's tokens.
+kernels::AttentionArgs CpuStage::attention_args(int layer, const AttentionItem& item,
+                                                const float* q, float* out) const {
   const AttentionWeights& mixer = attention_weights(layer);
   const Attention& spec = *mixer.spec;
-  const AttentionItem& stretch = attention_items_[item / spec.kv_heads];
-  const SequenceSlice& slice = step_.sequences[stretch.sequence];
+  const SequenceSlice& slice = step_.sequences[item.sequence];
   const auto first = static_cast<size_t>(slice.first_token);
   const size_t width = static_cast<size_t>(spec.heads) * spec.head_dim;
   const auto q_stride = static_cast<size_t>(mixer.q.matrix.rows);
-  const kernels::AttentionArgs args{
-      q + first * q_stride, q_stride,           out + first * width,  width, spec.heads, spec.scale,
-      slice.first_position, slice.pages.data(), kv_pages(layer, spec)};
-  kernels_.attention(args, item % spec.kv_heads, stretch.token_begin, stretch.token_end);
+  return {q + first * q_stride, q_stride,   out + first * width,  width,
+          spec.heads,           spec.scale, slice.first_position, slice.pages.data(),
+          kv_pages(layer, spec)};
 }
 
 void CpuStage::store_attended(int layer, int thread, int begin, int end) const {
+  if (splits(layer)) return store_parts(layer, thread, begin, end);
+  for (int i = begin; i < end; ++i) store_outputs(layer, thread, i);
+}
+
+void CpuStage::store_outputs(int layer, int thread, int index) const {
   const Attention& spec = *attention_weights(layer).spec;
   const int group = spec.heads / spec.kv_heads * spec.head_dim;
+  const AttentionItem& item = attention_items_[index / spec.kv_heads];
+  const int first = step_.sequences[item.sequence].first_token;
+  for (int t = first + item.token_begin; t < first + item.token_end; ++t) {
+    const size_t at = static_cast<size_t>(t) * spec.heads * spec.head_dim +
+                      static_cast<size_t>(index % spec.kv_heads) * group;
+    copy_shared(own(thread).out + at, space_.mixed + at, group);
+  }
+}
+
+// Of one head of the keys: [parts][tokens][heads of the group].
+kernels::AttentionStates CpuStage::part_states(int layer, const AttentionItem& item,
+                                               int kv_head) const {
+  const Attention& spec = *attention_weights(layer).spec;
+  const size_t group = spec.heads / spec.kv_heads * kernels::attention_state_floats(spec.head_dim);
+  const size_t stride = static_cast<size_t>(item.tokens()) * group;
+  float* data = space_.states + static_cast<size_t>(item.first_row) * group * spec.kv_heads;
+  return {data + static_cast<size_t>(kv_head) * item.parts * stride, stride};
+}
+
+void CpuStage::attend_parts(int layer, int thread, int begin, int end) const {
+  const int kv_heads = attention_weights(layer).spec->kv_heads;
   for (int i = begin; i < end; ++i) {
-    const AttentionItem& stretch = attention_items_[i / spec.kv_heads];
-    const int first = step_.sequences[stretch.sequence].first_token;
-    for (int t = first + stretch.token_begin; t < first + stretch.token_end; ++t) {
-      const size_t at = static_cast<size_t>(t) * spec.heads * spec.head_dim +
-                        static_cast<size_t>(i % spec.kv_heads) * group;
-      copy_shared(own(thread).out + at, space_.mixed + at, group);
-    }
+    const AttentionPart& part = attention_parts_[i / kv_heads];
+    const AttentionItem& item = attention_items_[part.item];
+    kernels_.attention_part(attention_args(layer, item, own(thread).input.rows, nullptr),
+                            i % kv_heads, item.token_begin, item.token_end, part.part,
+                            {own(thread).out, 0});
+  }
+}
+
+void CpuStage::store_parts(int layer, int thread, int begin, int end) const {
+  const int kv_heads = attention_weights(layer).spec->kv_heads;
+  for (int i = begin; i < end; ++i) {
+    const AttentionPart& part = attention_parts_[i / kv_heads];
+    const auto states = part_states(layer, attention_items_[part.item], i % kv_heads);
+    copy_shared(own(thread).out, states.data + part.part * states.part_stride,
+                static_cast<int>(states.part_stride));
+  }
+}
+
+int CpuStage::count_merged_items(int layer) const {
+  if (!splits(layer)) return 0;
+  return static_cast<int>(attention_items_.size()) * attention_weights(layer).spec->kv_heads;
+}
+
+// Not repeatable, so that the states need not be copied: nobody writes them meanwhile.
+void CpuStage::merge_parts(int layer, int thread, int begin, int end) const {
+  const int kv_heads = attention_weights(layer).spec->kv_heads;
+  for (int i = begin; i < end; ++i) {
+    const AttentionItem& item = attention_items_[i / kv_heads];
+    kernels_.attention_merge(attention_args(layer, item, space_.q, own(thread).out), i % kv_heads,
+                             item.token_begin, item.token_end,
+                             part_states(layer, item, i % kv_heads));
+    store_outputs(layer, thread, i);
   }
 }
 

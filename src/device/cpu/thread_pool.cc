@@ -10,7 +10,6 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr int kMostPieces = 0xffff;
-constexpr int kMostCommits = 4096;
 // How long a thread that waits lets a piece rest with the thread that took it.
 constexpr microseconds kPatience{15};
 // How long a waiting thread looks before it goes to sleep.

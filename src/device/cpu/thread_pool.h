@@ -29,6 +29,9 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  /// Of a repeatable op; with more items a piece has several.
+  static constexpr int kMostCommits = 4096;
+
   int threads() const { return static_cast<int>(shares_.size()); }
   void bind_caller() const {
     if (bind_) bind_(0);

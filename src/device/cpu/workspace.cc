@@ -58,6 +58,7 @@ void Workspace::carve(Carver& carver, const StageWidths& widths, int max_tokens,
   gate = floats(tokens, widths.ffn);
   up = floats(tokens, widths.ffn);
   cos_sin = floats(tokens, widths.rope);
+  states = floats(widths.parts, widths.state);
   take_input(input, tokens);
   threads.resize(static_cast<size_t>(thread_count));
   for (ThreadSpace& own : threads) {
@@ -65,7 +66,7 @@ void Workspace::carve(Carver& carver, const StageWidths& widths, int max_tokens,
     own.spare = floats(1, widest);
     own.sums = floats(SliceProduct::kTokens, SliceProduct::kRows);
     own.out = floats(kFewTokens, std::max({widths.q + 2 * widths.kv, widths.mixed,
-                                           kMostPanels * kernels::kPanelRows}));
+                                           widths.group_state, kMostPanels * kernels::kPanelRows}));
   }
 }
 

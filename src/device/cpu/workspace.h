@@ -15,11 +15,14 @@ class Carver;
 /// The largest widths among a stage's layers, in floats a token.
 struct StageWidths {
   int hidden = 0;
-  int q = 0;      ///< rows of an attention's q, channels of a DeltaNet
-  int kv = 0;     ///< rows of an attention's k, value heads of a DeltaNet
-  int mixed = 0;  ///< what a mixer gives to its last product
-  int ffn = 0;    ///< or the gate of a mixer's output
-  int rope = 0;   ///< dims, over all tables
+  int q = 0;            ///< rows of an attention's q, channels of a DeltaNet
+  int kv = 0;           ///< rows of an attention's k, value heads of a DeltaNet
+  int mixed = 0;        ///< what a mixer gives to its last product
+  int ffn = 0;          ///< or the gate of a mixer's output
+  int rope = 0;         ///< dims, over all tables
+  int group_state = 0;  ///< what a token's heads of one head of the keys have seen of a part
+  int state = 0;        ///< what all of its heads have
+  uint64_t parts = 0;   ///< of contexts, that a step of few tokens may keep such states of
 
   int widest_input() const;  ///< of any product
 };
@@ -48,8 +51,8 @@ inline constexpr int kMostPanels = 64;
 struct ThreadSpace {
   InputRows input;         ///< of kFewTokens rows
   float* spare = nullptr;  ///< one row, width widest_input()
-  /// Results that are not yet in place: of kFewTokens rows of a piece of a product or of a mixer's
-  /// outputs, or of one token's q, k and v.
+  /// Results that are not yet in place: of kFewTokens rows of a piece of a product, of a mixer's
+  /// outputs or of group_state, or of one token's q, k and v.
   float* out = nullptr;
   float* sums = nullptr;  ///< of a SliceProduct
 };
@@ -68,6 +71,7 @@ class Workspace {
   float* gate = nullptr;
   float* up = nullptr;
   float* cos_sin = nullptr;  ///< width rope
+  float* states = nullptr;   ///< [parts][state]
   InputRows input;           ///< of steps of many tokens
   std::vector<ThreadSpace> threads;
 
