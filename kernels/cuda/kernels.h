@@ -6,9 +6,9 @@
 // the device's unless they are said to be the host's. A function only launches: it returns before
 // the work is done, 0 or the runtime's error number. Everything on one stream runs in order.
 //
-// Activations are float32 between kernels; a product that multiplies integers quantizes its input
-// itself. Each output element is added up in an order that depends on its own inputs and sizes
-// only, never on which tokens are computed with it. Products that have a decode and a prompt
+// Activations are float32 between kernels; a product rounds its input itself, where it multiplies
+// on tensor cores. Each output element is added up in an order that depends on its own inputs and
+// sizes only, never on which tokens are computed with it. Products that have a decode and a prompt
 // version (matvec and gemm, the attentions, the delta nets) may differ in the last bits between
 // the two.
 //
@@ -85,7 +85,7 @@ struct MatvecArgs {
   float epsilon = 0;
   int tokens = 0;
   bool accumulate = false;  ///< add to what is in `outs`: a residual
-  bool exact = false;       ///< never round the input to int8
+  bool exact = false;       ///< multiply float32; else on tensor cores, inputs rounded to 16 bits
 };
 
 /// out[t][n] = silu(gate[n] . norm(x[t])) * (up[n] . norm(x[t])), for 1..16 tokens.
@@ -96,7 +96,7 @@ struct GateUpArgs {
   float epsilon = 0;
   float* out = nullptr;  ///< [tokens][hidden]
   int tokens = 0;
-  bool exact = false;
+  bool exact = false;  ///< likewise
 };
 
 /// out[t][n] (+)= sum over k of matrix[n][k] * x[t][k] (+ bias[n]), for any number of tokens: what

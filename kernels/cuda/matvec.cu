@@ -6,10 +6,10 @@ namespace {
 
 int products(const ProductsArgs& args, bool exact, Stream stream) {
   return with_format(args.matrices[0].format, [&]<Format kFormat>() {
-    if constexpr (has_dot(kFormat)) {
-      if (!exact) return launch_products<kFormat, true>(args, stream);
+    if constexpr (kFormat != Format::kF32) {
+      if (!exact) return launch_products<kFormat>(args, stream);
     }
-    return launch_products<kFormat, false>(args, stream);
+    return launch_exact_products<kFormat>(args, stream);
   });
 }
 

@@ -12,10 +12,10 @@
 //   allow_next()            the next kernel's blocks may start (they wait in turn)
 //   Ptr<T>, global(T*), cast<U>(Ptr<T>), load<V>(Ptr), load_once<V>(Ptr), store(Ptr, V)
 //   thread_x() block_x/y/z() grid_x/y/z() block_threads(), lane_id(), warp_id()
-//   sync_block() sync_warp() shuffle(v, lane) shuffle_xor(v, mask) ballot(p)
+//   sync_block() sync_warp() shuffle(v, lane) shuffle_xor(v, mask) warp_max_bits(v) ballot(p)
 //   atomic_add(Ptr, v), thread_fence()
-//   madd inverse_sqrt dot4 multiply_half, copy16_async commit_copies wait_copies<left>
-//   mma_f16, mma_bf16, mma_s8
+//   madd inverse_sqrt, multiply_half add_half madd_half pack_half (two halves in a word)
+//   copy16_async commit_copies wait_copies<left>, mma_f16, mma_bf16
 //
 // Rules that keep a source right under both:
 // - Pointers are Ptr<T>; an element is read into a named type (`float v = p[i]`), never into auto

@@ -64,6 +64,8 @@ template <typename T>
 MKM_DEVICE T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(0xffffffffu, value, mask);
 }
+/// The warp's largest.
+MKM_DEVICE uint32_t warp_max_bits(uint32_t value) { return __reduce_max_sync(0xffffffffu, value); }
 MKM_DEVICE unsigned ballot(bool predicate) { return __ballot_sync(0xffffffffu, predicate); }
 
 template <typename T>
@@ -85,14 +87,24 @@ MKM_DEVICE void allow_next() {
 
 MKM_DEVICE float madd(float a, float b, float c) { return fmaf(a, b, c); }
 MKM_DEVICE float inverse_sqrt(float x) { return rsqrtf(x); }
-/// c + the sum of the products of four pairs of int8.
-MKM_DEVICE int dot4(uint32_t a, uint32_t b, int c) {
-  return __dp4a(static_cast<int>(a), static_cast<int>(b), c);
-}
 /// Of two pairs of halves.
 MKM_DEVICE uint32_t multiply_half(uint32_t a, uint32_t b) {
   const __half2 product = __hmul2(*reinterpret_cast<__half2*>(&a), *reinterpret_cast<__half2*>(&b));
   return *reinterpret_cast<const uint32_t*>(&product);
+}
+MKM_DEVICE uint32_t add_half(uint32_t a, uint32_t b) {
+  const __half2 sum = __hadd2(*reinterpret_cast<__half2*>(&a), *reinterpret_cast<__half2*>(&b));
+  return *reinterpret_cast<const uint32_t*>(&sum);
+}
+/// a b + c, rounded once.
+MKM_DEVICE uint32_t madd_half(uint32_t a, uint32_t b, uint32_t c) {
+  const __half2 sum = __hfma2(*reinterpret_cast<__half2*>(&a), *reinterpret_cast<__half2*>(&b),
+                              *reinterpret_cast<__half2*>(&c));
+  return *reinterpret_cast<const uint32_t*>(&sum);
+}
+MKM_DEVICE uint32_t pack_half(float low, float high) {
+  const __half2 both = __floats2half2_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&both);
 }
 MKM_DEVICE float half_bits_to_float(uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
 MKM_DEVICE uint16_t float_to_half_bits(float x) { return __half_as_ushort(__float2half_rn(x)); }
@@ -137,14 +149,6 @@ MKM_DEVICE void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
-/// As mma_f16 with int8: [16][32] and [32][8], four columns (rows of b) 4t.. in a word, then + 16.
-MKM_DEVICE void mma_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-      "{%0,%1,%2,%3};"
-      : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-
 inline constexpr size_t kStaticSharedLimit = 48 * 1024;
 
 template <typename Kernel, typename... Args>

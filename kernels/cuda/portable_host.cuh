@@ -77,6 +77,13 @@ template <typename T>
 MKM_DEVICE T shuffle_xor(T value, int mask, int line = __builtin_LINE()) {
   return shuffle(value, static_cast<int>(thread_x() % kWarp) ^ mask, line);
 }
+MKM_DEVICE uint32_t warp_max_bits(uint32_t value, int line = __builtin_LINE()) {
+  const simt::Payload* all = simt::exchange(&value, sizeof(value), line);
+  for (int i = 0; i < kWarp; ++i) {
+    value = std::max(value, *reinterpret_cast<const uint32_t*>(all[i].bytes));
+  }
+  return value;
+}
 MKM_DEVICE unsigned ballot(bool predicate, int line = __builtin_LINE()) {
   const simt::Payload* all = simt::exchange(&predicate, sizeof(predicate), line);
   unsigned votes = 0;
@@ -98,12 +105,6 @@ MKM_DEVICE void allow_next() {}
 
 MKM_DEVICE float madd(float a, float b, float c) { return a * b + c; }
 MKM_DEVICE float inverse_sqrt(float x) { return 1.0f / std::sqrt(x); }
-MKM_DEVICE int dot4(uint32_t a, uint32_t b, int c) {
-  for (int i = 0; i < 32; i += 8) {
-    c += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
-  }
-  return c;
-}
 MKM_DEVICE float half_bits_to_float(uint16_t bits) { return kernels::half_to_float(bits); }
 MKM_DEVICE uint16_t float_to_half_bits(float x) { return kernels::float_to_half(x); }
 MKM_DEVICE void half_pair(uint32_t bits, float& low, float& high) {
@@ -122,13 +123,21 @@ MKM_DEVICE uint32_t pick_bytes(uint32_t low, uint32_t high, uint32_t selector) {
 MKM_DEVICE int count_bits(uint32_t bits) { return std::popcount(bits); }
 MKM_DEVICE float bits_to_float(uint32_t bits) { return std::bit_cast<float>(bits); }
 MKM_DEVICE uint32_t float_to_bits(float x) { return std::bit_cast<uint32_t>(x); }
-MKM_DEVICE uint32_t multiply_half(uint32_t a, uint32_t b) {
-  const auto product = [](uint32_t x, uint32_t y) {
-    return kernels::float_to_half(kernels::half_to_float(static_cast<uint16_t>(x)) *
-                                  kernels::half_to_float(static_cast<uint16_t>(y)));
-  };
-  return product(a, b) | (static_cast<uint32_t>(product(a >> 16, b >> 16)) << 16);
+MKM_DEVICE uint32_t pack_half(float low, float high) {
+  return float_to_half_bits(low) | (static_cast<uint32_t>(float_to_half_bits(high)) << 16);
 }
+/// Products of two halves are exact in float32, sums of them and another in double.
+MKM_DEVICE uint32_t madd_half(uint32_t a, uint32_t b, uint32_t c) {
+  const auto one = [&](int shift) {
+    const auto value = [&](uint32_t word) {
+      return double{half_bits_to_float(static_cast<uint16_t>(word >> shift))};
+    };
+    return static_cast<float>(value(a) * value(b) + value(c));
+  };
+  return pack_half(one(0), one(16));
+}
+MKM_DEVICE uint32_t multiply_half(uint32_t a, uint32_t b) { return madd_half(a, b, 0x80008000u); }
+MKM_DEVICE uint32_t add_half(uint32_t a, uint32_t b) { return madd_half(a, 0x3c003c00u, b); }
 
 template <typename T, typename U>
 MKM_DEVICE void copy16_async(Ptr<T> shared, Ptr<U> from) {
@@ -140,32 +149,37 @@ MKM_DEVICE void wait_copies() {
   simt::wait_copies(kLeft);
 }
 
-/// The operands of one lane.
+/// The operands of one lane, decoded.
+template <typename T, int kWordElements>
 struct MmaOperands {
-  uint32_t a[4], b[2];
+  T a[4 * kWordElements], b[2 * kWordElements];
 };
 
-/// d += a b with elements of E, kWordElements of them in a word: see portable_gpu.cuh for which
-/// lane holds what.
-template <int kWordElements, typename Sum, typename Decode>
-MKM_DEVICE void mma(Sum (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], int line,
+/// d += a b with kWordElements elements in a word: see portable_gpu.cuh for which lane holds what.
+template <int kWordElements, typename T, typename Decode>
+MKM_DEVICE void mma(T (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], int line,
                     const Decode& decode) {
-  const MmaOperands mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
+  using Operands = MmaOperands<T, kWordElements>;
+  Operands mine;
+  for (int i = 0; i < 6; ++i) {
+    for (int e = 0; e < kWordElements; ++e) {
+      const int shift = 32 / kWordElements * e;
+      const T value = decode((i < 4 ? a[i] : b[i - 4]) >> shift);
+      (i < 4 ? mine.a[i * kWordElements + e] : mine.b[(i - 4) * kWordElements + e]) = value;
+    }
+  }
   const simt::Payload* all = simt::exchange(&mine, sizeof(mine), line);
   const auto operands = [&](int lane) {
-    return reinterpret_cast<const MmaOperands*>(all[lane].bytes);
+    return reinterpret_cast<const Operands*>(all[lane].bytes);
   };
   const int g = static_cast<int>(thread_x() % kWarp) / 4, t = static_cast<int>(thread_x() % 4);
   for (int i = 0; i < 4; ++i) {
     const int column = 2 * t + i % 2, upper = i / 2;
     for (int half = 0; half < 2; ++half) {
       for (int word = 0; word < 4; ++word) {
-        const uint32_t left = operands(4 * g + word)->a[2 * half + upper];
-        const uint32_t right = operands(4 * column + word)->b[half];
-        for (int e = 0; e < kWordElements; ++e) {
-          const int shift = 32 / kWordElements * e;
-          d[i] += decode(left >> shift) * decode(right >> shift);
-        }
+        const T* const left = operands(4 * g + word)->a + (2 * half + upper) * kWordElements;
+        const T* const right = operands(4 * column + word)->b + half * kWordElements;
+        for (int e = 0; e < kWordElements; ++e) d[i] += left[e] * right[e];
       }
     }
   }
@@ -179,11 +193,6 @@ MKM_DEVICE void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (
                          int line = __builtin_LINE()) {
   mma<2>(d, a, b, line, [](uint32_t w) { return std::bit_cast<float>(w << 16); });
 }
-MKM_DEVICE void mma_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                       int line = __builtin_LINE()) {
-  mma<4>(d, a, b, line, [](uint32_t w) { return static_cast<int>(static_cast<int8_t>(w)); });
-}
-
 template <typename... Parameters, typename... Args>
 int launch(Stream stream, const char* name, void (*kernel)(Parameters...), Grid grid,
            unsigned threads, size_t shared_bytes, const Args&... args) {

@@ -1,11 +1,12 @@
-// products.cuh for integers with inputs of float32.
-#include "kernels/cuda/products.cuh"
+// products_exact.cuh for floats.
+#include "kernels/cuda/products_exact.cuh"
 
 namespace mokume::cuda::MKM_TARGET {
 
-template int launch_products<Format::kInt8, false>(const ProductsArgs&, Stream);
-template int launch_products<Format::kQ8, false>(const ProductsArgs&, Stream);
-template int launch_products<Format::kQ4, false>(const ProductsArgs&, Stream);
-template int launch_products<Format::kQ4Min, false>(const ProductsArgs&, Stream);
+template int launch_exact_products<Format::kF32>(const ProductsArgs&, Stream);
+template int launch_exact_products<Format::kF16>(const ProductsArgs&, Stream);
+template int launch_exact_products<Format::kBF16>(const ProductsArgs&, Stream);
+template int launch_exact_products<Format::kF8>(const ProductsArgs&, Stream);
+template int launch_exact_products<Format::kNvfp4>(const ProductsArgs&, Stream);
 
 }  // namespace mokume::cuda::MKM_TARGET

@@ -1,10 +1,11 @@
-// products.cuh for floats of 32 and 16 bits.
-#include "kernels/cuda/products.cuh"
+// products_mma.cuh for floats.
+#include "kernels/cuda/products_mma.cuh"
 
 namespace mokume::cuda::MKM_TARGET {
 
-template int launch_products<Format::kF32, false>(const ProductsArgs&, Stream);
-template int launch_products<Format::kF16, false>(const ProductsArgs&, Stream);
-template int launch_products<Format::kBF16, false>(const ProductsArgs&, Stream);
+template int launch_products<Format::kF16>(const ProductsArgs&, Stream);
+template int launch_products<Format::kBF16>(const ProductsArgs&, Stream);
+template int launch_products<Format::kF8>(const ProductsArgs&, Stream);
+template int launch_products<Format::kNvfp4>(const ProductsArgs&, Stream);
 
 }  // namespace mokume::cuda::MKM_TARGET

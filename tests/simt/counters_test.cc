@@ -117,47 +117,5 @@ TEST(Counters, Barriers) {
   EXPECT_EQ(device.counted().warp_collectives, 12u);
 }
 
-// --- mma -----------------------------------------------------------------------------------
-
-// d = a b for a [16][16], b [16][8] of halves, in the layout that portable_gpu.cuh tells.
-void multiply(const uint16_t* a, const uint16_t* b, float* d) {
-  wait_for_previous();
-  const int g = lane_id() / 4, t = lane_id() % 4;
-  const auto pair = [](Ptr<const uint16_t> p, int first, int second) {
-    const uint16_t low = p[first], high = p[second];
-    return low | (static_cast<uint32_t>(high) << 16);
-  };
-  const Ptr<const uint16_t> left = global(a), right = global(b);
-  uint32_t fa[4], fb[2];
-  for (int i = 0; i < 4; ++i) {
-    const int at = (g + i % 2 * 8) * 16 + 2 * t + i / 2 * 8;
-    fa[i] = pair(left, at, at + 1);
-  }
-  for (int i = 0; i < 2; ++i) {
-    const int row = 2 * t + i * 8;
-    fb[i] = pair(right, row * 8 + g, (row + 1) * 8 + g);
-  }
-  float sums[4] = {};
-  mma_f16(sums, fa, fb);
-  for (int i = 0; i < 4; ++i) global(d)[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = sums[i];
-}
-
-TEST(Mma, MultipliesHalves) {
-  std::vector<uint16_t> a(256), b(128);
-  const auto value = [](size_t i) { return static_cast<float>(i * 7 % 11) - 5; };
-  for (size_t i = 0; i < a.size(); ++i) a[i] = kernels::float_to_half(value(i));
-  for (size_t i = 0; i < b.size(); ++i) b[i] = kernels::float_to_half(value(i + 3));
-  Device device;
-  float* d = device.empty<float>(128);
-  ASSERT_EQ(device.run(multiply, {1}, 32, 0, device.put(a), device.put(b), d), "");
-  for (size_t row = 0; row < 16; ++row) {
-    for (size_t column = 0; column < 8; ++column) {
-      float expected = 0;
-      for (size_t k = 0; k < 16; ++k) expected += value(row * 16 + k) * value(k * 8 + column + 3);
-      EXPECT_EQ(d[row * 8 + column], expected) << row << ' ' << column;
-    }
-  }
-}
-
 }  // namespace
 }  // namespace mokume::cuda::host
