@@ -66,6 +66,14 @@ class ObservedGpu : public cuda::Gpu {
   Result<cuda::GraphHandle> end_capture(cuda::StreamHandle stream) override;
   Status launch_graph(cuda::StreamHandle stream, cuda::GraphHandle graph) override;
   void destroy(cuda::GraphHandle graph) override { gpu_->destroy(graph); }
+  Result<cuda::ProductHandle> make_product(const cuda::ProductShape& shape) override {
+    return gpu_->make_product(shape);
+  }
+  Status multiply(cuda::StreamHandle stream, cuda::ProductHandle product,
+                  const cuda::ProductArgs& args) override {
+    return gpu_->multiply(stream, product, args);
+  }
+  void destroy(cuda::ProductHandle product) override { gpu_->destroy(product); }
 
  private:
   void after_kernel(const simt::Launch& launch, simt::Executor& executor);

@@ -109,6 +109,20 @@ struct GemmArgs {
   bool accumulate = false;
 };
 
+/// out[t][n] (+)= sums[t][n] * x_scales[t] * row_scales[n] + bias[n]: what a library's product
+/// leaves to be done. Without scales or bias, which may be null, it is as if they were 1 and 0.
+struct RescaleArgs {
+  const void* sums = nullptr;  ///< [tokens][rows] of float32, or of int32; may be `out`
+  bool integers = false;
+  const float* x_scales = nullptr;    ///< [tokens]
+  const float* row_scales = nullptr;  ///< [rows]
+  const float* bias = nullptr;        ///< [rows]
+  float* out = nullptr;
+  int tokens = 0;
+  int rows = 0;
+  bool accumulate = false;
+};
+
 /// A matrix as f16 or bf16 (or f32), for a library's product.
 struct DequantizeArgs {
   Matrix matrix;
@@ -266,6 +280,7 @@ struct CudaKernels {
   int (*matvec)(const MatvecArgs&, Stream);
   int (*gate_up)(const GateUpArgs&, Stream);
   int (*gemm)(const GemmArgs&, Stream);
+  int (*rescale)(const RescaleArgs&, Stream);
   int (*dequantize)(const DequantizeArgs&, Stream);
   int (*silu_mul)(const SiluMulArgs&, Stream);
   int (*rope_append)(const RopeAppendArgs&, Stream);

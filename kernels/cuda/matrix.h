@@ -82,6 +82,17 @@ constexpr size_t scales_bytes(Format format, int rows, int columns) {
   return scale_bytes(format) * rows * (group ? columns / group : 1);
 }
 
+/// Where cuBLASLt looks for the scale of 16 columns of an NVFP4 operand whose rows have `groups` of
+/// them: in tiles of 128 rows by 4 groups, 512 bytes each, one row of tiles behind the other.
+constexpr size_t block_scale_at(int row, int group, int groups) {
+  const size_t tile = static_cast<size_t>(row / 128) * ((groups + 3) / 4) + group / 4;
+  return tile * 512 + row % 32 * 16 + row % 128 / 32 * 4 + group % 4;
+}
+/// Bytes of all of them, whole tiles.
+constexpr size_t block_scales_bytes(int rows, int columns) {
+  return static_cast<size_t>((rows + 127) / 128) * ((columns / 16 + 3) / 4) * 512;
+}
+
 struct Matrix {
   Format format = Format::kF32;
   const void* data = nullptr;

@@ -10,6 +10,7 @@ int rms_norm(const RmsNormArgs& args, Stream stream);
 int matvec(const MatvecArgs& args, Stream stream);
 int gate_up(const GateUpArgs& args, Stream stream);
 int gemm(const GemmArgs& args, Stream stream);
+int rescale(const RescaleArgs& args, Stream stream);
 int dequantize(const DequantizeArgs& args, Stream stream);
 int silu_mul(const SiluMulArgs& args, Stream stream);
 int rope_append(const RopeAppendArgs& args, Stream stream);

@@ -33,9 +33,17 @@ MKM_DEVICE float block_max(float value, Ptr<float> scratch) {
   return largest;
 }
 
+/// A value beyond f16's range becomes the last of it: a sum with an infinity in it would be lost.
+template <typename T>
+MKM_DEVICE float within(float x) {
+  if constexpr (!std::is_same_v<T, Half>) return x;
+  return fabsf(x) > 65504.0f ? copysignf(65504.0f, x) : x;
+}
+
 MKM_DEVICE void store4(Ptr<float> out, Float4 v) { store(out, v); }
 template <typename T>
 MKM_DEVICE void store4(Ptr<T> out, Float4 v) {
+  v = {within<T>(v.x), within<T>(v.y), within<T>(v.z), within<T>(v.w)};
   const T a = from_float<T>(v.x), b = from_float<T>(v.y), c = from_float<T>(v.z),
           d = from_float<T>(v.w);
   if constexpr (sizeof(T) == 2) {

@@ -14,6 +14,7 @@ constexpr CudaKernels kTable = {
     .matvec = MKM_TARGET::matvec,
     .gate_up = MKM_TARGET::gate_up,
     .gemm = MKM_TARGET::gemm,
+    .rescale = MKM_TARGET::rescale,
     .dequantize = MKM_TARGET::dequantize,
     .silu_mul = MKM_TARGET::silu_mul,
     .rope_append = MKM_TARGET::rope_append,

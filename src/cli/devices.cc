@@ -18,18 +18,19 @@ std::string why_none(const Status& status) {
 std::string capability(const cuda::GpuInfo& gpu) { return str_cat(gpu.major, ".", gpu.minor); }
 
 void write_table(const DeviceInfo& cpu, const Result<std::vector<cuda::GpuInfo>>& gpus,
-                 std::ostream& out) {
+                 const Result<std::string>& cublas, std::ostream& out) {
   out << "cpu      " << cpu.description << ", " << format_bytes(cpu.memory_bytes) << " available\n";
   if (!gpus.ok()) out << "cuda     none: " << why_none(gpus.status()) << '\n';
-  if (!gpus.ok()) return;
-  for (const cuda::GpuInfo& gpu : *gpus) {
+  for (size_t i = 0; gpus.ok() && i < gpus->size(); ++i) {
+    const cuda::GpuInfo& gpu = (*gpus)[i];
     out << "cuda " << gpu.index << "   " << gpu.name << ", compute capability " << capability(gpu)
         << ", " << format_bytes(gpu.memory_bytes) << ", " << gpu.uuid << '\n';
   }
+  out << "cublas   " << (cublas.ok() ? *cublas : "none: " + why_none(cublas.status())) << '\n';
 }
 
 void write_json(const DeviceInfo& cpu, const Result<std::vector<cuda::GpuInfo>>& gpus,
-                std::ostream& out) {
+                const Result<std::string>& cublas, std::ostream& out) {
   nlohmann::ordered_json all;
   all["cpu"] = {{"description", cpu.description}, {"available_bytes", cpu.memory_bytes}};
   all["cuda"] = nlohmann::ordered_json::array();
@@ -43,6 +44,11 @@ void write_json(const DeviceInfo& cpu, const Result<std::vector<cuda::GpuInfo>>&
                            {"multiprocessors", gpu.multiprocessors},
                            {"memory_bytes", gpu.memory_bytes}});
   }
+  if (cublas.ok()) {
+    all["cublas"] = *cublas;
+  } else {
+    all["cublas_missing"] = why_none(cublas.status());
+  }
   out << all.dump(2) << '\n';
 }
 
@@ -51,7 +57,8 @@ void write_json(const DeviceInfo& cpu, const Result<std::vector<cuda::GpuInfo>>&
 Status run_devices(bool json, std::ostream& out) {
   MKM_ASSIGN_OR_RETURN(const auto cpu, make_cpu_device({"cpu0", 0, {}, ""}));
   const Result<std::vector<cuda::GpuInfo>> gpus = cuda::list_gpus();
-  json ? write_json(cpu->info(), gpus, out) : write_table(cpu->info(), gpus, out);
+  const Result<std::string> cublas = cuda::find_cublas();
+  json ? write_json(cpu->info(), gpus, cublas, out) : write_table(cpu->info(), gpus, cublas, out);
   return absl::OkStatus();
 }
 

@@ -52,7 +52,8 @@ struct DeviceConfig {
   std::optional<int> numa_node;  ///< cpu: threads and memory stay on it
   int index = 0;                 ///< cuda: which GPU, as the driver counts them
   std::string uuid;              ///< cuda: which GPU, "GPU-5fb8..."; empty: by index
-  FaultConfig fault;             ///< cuda-sim
+  std::string prompt_inputs = "wide";  ///< cuda, cuda-sim: "narrow": rounded to the weights' type
+  FaultConfig fault;                   ///< cuda-sim
   ConfigLocation where;
 };
 

@@ -35,11 +35,15 @@ Result<std::unique_ptr<Device>> make_device(const DeviceConfig& config) {
     return Status(device.status().code(), str_cat(device.status().message(), " (device ",
                                                   config.name, where_of(config), ")"));
   }
-  if (config.kind == "cuda") return make_cuda_device({config.name, {config.index, config.uuid}});
+  const bool narrow = config.prompt_inputs == "narrow";
+  if (config.kind == "cuda") {
+    return make_cuda_device({config.name, {config.index, config.uuid}, narrow});
+  }
   if (config.kind == "cuda-sim") {
     cuda::SimulatedOptions options;
     options.device = config.name;
     options.faults = faults_of(config.fault);
+    options.narrow_prompts = narrow;
     return make_simulated_cuda_device(options);
   }
   return invalid_argument("runtime", "device ", config.name, " is of the unknown kind \"",

@@ -42,6 +42,9 @@ def test_devices_are_listed():
         assert answer["cuda_missing"] in table.stdout
         missing = ("built without CUDA", "no CUDA driver", "no CUDA device", "the CUDA driver")
         assert answer["cuda_missing"].startswith(missing)
+    cublas = answer.get("cublas") or answer["cublas_missing"]
+    assert f"\ncublas   {'none: ' if 'cublas_missing' in answer else ''}{cublas}\n" in table.stdout
+    assert cublas.startswith(("cuBLASLt 1", "built without CUDA", "no cuBLASLt ("))
 
 
 def test_a_gpu_that_is_not_there_is_named(tmp_path):

@@ -125,6 +125,8 @@ void TestGpu::copy_out(void* to, const void* from, size_t bytes) {
 }
 
 const CudaKernels& TestGpu::kernels() const { return state_->gpu->kernels(); }
+Gpu& TestGpu::gpu() { return *state_->gpu; }
+StreamHandle TestGpu::stream() { return state_->stream; }
 
 void TestGpu::launch(absl::FunctionRef<int(Stream)> kernel) {
   expect_ok(state_->gpu->launch(state_->stream, "the kernel", kernel));

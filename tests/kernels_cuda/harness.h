@@ -13,6 +13,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "base/status.h"
+#include "device/cuda/runtime.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/simt/executor.h"
 
@@ -53,6 +54,9 @@ class TestGpu {
   }
 
   const CudaKernels& kernels() const;
+  /// What it stands for, and its stream.
+  Gpu& gpu();
+  StreamHandle stream();
   /// Launches and waits, and fails on any fault that was found.
   template <typename Args>
   void run(int (*op)(const Args&, Stream), const Args& args) {

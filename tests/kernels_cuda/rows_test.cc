@@ -192,6 +192,68 @@ TEST(SiluMul, IsWhatItsFormulaSays) {
   }
 }
 
+TEST(SiluMul, KeepsF16InItsRange) {
+  TestGpu gpu;
+  SiluMulArgs args;
+  args.gate = gpu.put(std::vector<float>{300, 300, 300, std::nanf("")});
+  args.up = gpu.put(std::vector<float>{300, -300, 2, 1});
+  args.out = gpu.empty<uint16_t>(4);
+  args.element = Element::kF16;
+  args.tokens = 1;
+  args.width = 4;
+  gpu.run(gpu.kernels().silu_mul, args);
+  const auto out = gpu.get(static_cast<const uint16_t*>(args.out), 4);
+  EXPECT_EQ(kernels::half_to_float(out[0]), 65504);
+  EXPECT_EQ(kernels::half_to_float(out[1]), -65504);
+  EXPECT_EQ(kernels::half_to_float(out[2]), 600);
+  EXPECT_TRUE(std::isnan(kernels::half_to_float(out[3])));
+}
+
+struct RescaleCase {
+  int tokens, rows;
+  bool integers, scales, bias, accumulate, in_place;
+};
+
+TEST(Rescale, IsWhatItsFormulaSays) {
+  const RescaleCase cases[] = {{3, 1, false, true, true, false, false},
+                               {2, 1029, true, true, false, true, false},
+                               {1, 2048, true, true, true, false, true},
+                               {4, 333, false, false, true, false, true},
+                               {2, 1024, false, true, false, true, false}};
+  for (const RescaleCase& c : cases) {
+    for (const simt::Order order : orders()) {
+      SCOPED_TRACE(testing::Message() << c.tokens << 'x' << c.rows);
+      TestGpu gpu(order);
+      const size_t count = static_cast<size_t>(c.tokens) * c.rows;
+      const auto floats = random_floats(count, 1, 1000), before = random_floats(count, 2);
+      const auto x_scales = random_floats(static_cast<size_t>(c.tokens), 3);
+      const auto row_scales = random_floats(static_cast<size_t>(c.rows), 4);
+      const auto bias = random_floats(static_cast<size_t>(c.rows), 5);
+      std::vector<int32_t> integers(floats.begin(), floats.end());
+      RescaleArgs args;
+      args.integers = c.integers;
+      args.sums = c.integers ? static_cast<void*>(gpu.put(integers)) : gpu.put(floats);
+      if (c.scales) args.x_scales = gpu.put(x_scales);
+      if (c.scales) args.row_scales = gpu.put(row_scales);
+      if (c.bias) args.bias = gpu.put(bias);
+      args.out = c.accumulate ? gpu.put(before) : gpu.empty<float>(count);
+      if (c.in_place) args.out = static_cast<float*>(const_cast<void*>(args.sums));
+      args.tokens = c.tokens;
+      args.rows = c.rows;
+      args.accumulate = c.accumulate;
+      gpu.run(gpu.kernels().rescale, args);
+      std::vector<double> expected;
+      for (size_t i = 0; i < count; ++i) {
+        double value = c.integers ? integers[i] : floats[i];
+        if (c.scales) value *= double{x_scales[i / c.rows]} * row_scales[i % c.rows];
+        if (c.bias) value += bias[i % c.rows];
+        expected.push_back(c.accumulate ? value + before[i] : value);
+      }
+      EXPECT_LT(relative_error(gpu.get(args.out, count), expected), 1e-6);
+    }
+  }
+}
+
 TEST(Embed, GathersRowsOfEveryFormat) {
   for (int f = 0; f < kFormats; ++f) {
     const auto format = static_cast<Format>(f);

@@ -22,6 +22,7 @@ TEST(Table, HasEveryOp) {
   look("matvec", k.matvec);
   look("gate_up", k.gate_up);
   look("gemm", k.gemm);
+  look("rescale", k.rescale);
   look("dequantize", k.dequantize);
   look("silu_mul", k.silu_mul);
   look("rope_append", k.rope_append);

@@ -139,6 +139,17 @@ no_spills() {
 }
 
 # The CUDA kernels and the CUDA device, built for two GPUs; none is needed.
+# The program starts, and says what is missing, where the library that multiplies prompts cannot be opened.
+says_no_cublas() {
+  local libraries said
+  libraries=$(mktemp -d) && touch "$libraries"/libcublasLt.so.{12,13}
+  said=$(LD_LIBRARY_PATH=$libraries build/cuda-test/bin/mokume devices 2>&1)
+  rm -r "$libraries"
+  [[ $said == *"cublas   none: no cuBLASLt ("*"install cuBLAS"* ]] && return
+  echo "mokume devices: $said"
+  return 1
+}
+
 phase_cuda() {
   local nvcc version log=$LOGS/build-cuda-test.log
   mkdir -p "$RESULTS/cuda"
@@ -152,6 +163,7 @@ phase_cuda() {
   [ ! -f build/cuda-test/build.ninja ] || ninja -C build/cuda-test -t clean mokume_kernels_cuda >/dev/null
   outcome cuda "builds with $nvcc $version" build cuda-test mokume_kernels_cuda mokume || return
   outcome cuda "no kernel spills" no_spills "$log" sm_80 sm_120a
+  outcome cuda "starts without cuBLASLt" says_no_cublas
   if ldconfig -p | grep -q 'libcuda\.so\.1'; then
     skipped cuda "starts without a driver" "there is a CUDA driver here"
   else

@@ -55,7 +55,7 @@ class Block {
 using DeviceBlock = Block<Place::kDevice>;
 using PinnedBlock = Block<Place::kPinned>;
 
-/// A stream or a graph that gives itself back; the Gpu outlives it.
+/// A stream, a graph or a product that gives itself back; the Gpu outlives it.
 template <typename Handle>
 class Owned {
  public:
@@ -84,6 +84,7 @@ class Owned {
 
 using OwnedStream = Owned<StreamHandle>;
 using OwnedGraph = Owned<GraphHandle>;
+using OwnedProduct = Owned<ProductHandle>;
 
 inline Result<OwnedStream> make_stream(Gpu& gpu) {
   MKM_ASSIGN_OR_RETURN(const StreamHandle stream, gpu.make_stream());

@@ -1,5 +1,6 @@
 #include "device/cuda/cuda_device.h"
 
+#include "absl/strings/strip.h"
 #include "base/text.h"
 #include "device/cuda/cuda_stage.h"
 #include "device/worker.h"
@@ -9,19 +10,21 @@ namespace {
 
 class CudaDevice : public Device {
  public:
-  CudaDevice(std::string name, std::string kind, std::unique_ptr<cuda::Gpu> gpu)
-      : gpu_(std::move(gpu)) {
+  CudaDevice(std::string name, std::string kind, std::unique_ptr<cuda::Gpu> gpu,
+             bool narrow_prompts, const std::string& missing = "")
+      : gpu_(std::move(gpu)), narrow_prompts_(narrow_prompts) {
     const cuda::GpuInfo& gpu_info = gpu_->info();
     info_.name = std::move(name);
     info_.kind = std::move(kind);
-    info_.description = str_cat(gpu_info.name, ", ", gpu_info.uuid);
+    info_.description = str_cat(gpu_info.name, ", ", gpu_info.uuid, missing);
     info_.memory_bytes = gpu_info.memory_bytes;
   }
 
   const DeviceInfo& info() const override { return info_; }
 
   Result<std::unique_ptr<Stage>> make_stage(const StageOptions& options) override {
-    auto stage = std::make_unique<cuda::CudaStage>(options, *gpu_, worker_, info_.name);
+    auto stage =
+        std::make_unique<cuda::CudaStage>(options, *gpu_, worker_, info_.name, narrow_prompts_);
     Status loaded;
     worker_.run([&] { loaded = stage->load(); });
     MKM_RETURN_IF_ERROR(loaded);
@@ -30,6 +33,7 @@ class CudaDevice : public Device {
 
  private:
   std::unique_ptr<cuda::Gpu> gpu_;  // goes after the worker, which uses it
+  const bool narrow_prompts_;
   DeviceInfo info_;
   DeviceWorker worker_;
 };
@@ -38,12 +42,16 @@ class CudaDevice : public Device {
 
 Result<std::unique_ptr<Device>> make_cuda_device(const CudaDeviceOptions& options) {
   MKM_ASSIGN_OR_RETURN(auto gpu, cuda::open_gpu(options.gpu, options.name));
-  return std::make_unique<CudaDevice>(options.name, "cuda", std::move(gpu));
+  const Result<std::string> cublas = cuda::find_cublas();
+  const std::string missing =
+      cublas.ok() ? "" : str_cat("; ", absl::StripPrefix(cublas.status().message(), "[cuda] "));
+  return std::make_unique<CudaDevice>(options.name, "cuda", std::move(gpu), options.narrow_prompts,
+                                      missing);
 }
 
 Result<std::unique_ptr<Device>> make_simulated_cuda_device(const cuda::SimulatedOptions& options) {
-  return std::make_unique<CudaDevice>(options.device, "cuda-sim",
-                                      cuda::make_simulated_gpu(options));
+  return std::make_unique<CudaDevice>(options.device, "cuda-sim", cuda::make_simulated_gpu(options),
+                                      options.narrow_prompts);
 }
 
 }  // namespace mokume

@@ -32,11 +32,12 @@ Status check_mixer(int layer, const DeltaNet& net) {
 }  // namespace
 
 CudaStage::CudaStage(const StageOptions& options, Gpu& gpu, DeviceWorker& worker,
-                     std::string device)
+                     std::string device, bool narrow_prompts)
     : options_(options),
       gpu_(gpu),
       worker_(worker),
       device_(std::move(device)),
+      narrow_prompts_(narrow_prompts),
       widths_(widths_of(options)),
       most_(largest_pass(options)) {}
 
@@ -44,6 +45,7 @@ CudaStage::~CudaStage() {
   while (const int left = steps_in_flight_.load()) steps_in_flight_.wait(left);
   worker_.run([this] {  // a Gpu takes calls from one thread
     graphs_.clear();
+    prompts_ = {};
     stream_ = {};
     pinned_ = {};
     arena_ = {};
@@ -92,6 +94,10 @@ Status CudaStage::allocate() {
   Carver counting(nullptr, kPieceAlignment);
   MKM_RETURN_IF_ERROR(place_weights(options_, counting, planned));
   Workspace(counting, widths_, most_);
+  if (!options_.exact) {
+    MKM_RETURN_IF_ERROR(prompts_.choose(gpu_, planned, most_.tokens, narrow_prompts_));
+  }
+  prompts_.place(counting, most_.tokens);
   const uint64_t inputs = input_bytes(most_);
   counting.take<std::byte>(inputs);
   MKM_ASSIGN_OR_RETURN(const uint64_t available, gpu_.free_memory());
@@ -108,6 +114,7 @@ Status CudaStage::allocate() {
   Carver carver(arena_.data(), kPieceAlignment);
   MKM_RETURN_IF_ERROR(place_weights(options_, carver, weights_));
   space_ = Workspace(carver, widths_, most_);
+  prompts_.place(carver, most_.tokens);
   device_inputs_ = carver.take<std::byte>(inputs);
   memory_bytes_ = needed;
 

@@ -11,6 +11,7 @@
 #include "device/cuda/blocks.h"
 #include "device/cuda/launches.h"
 #include "device/cuda/passes.h"
+#include "device/cuda/prompt_products.h"
 #include "device/cuda/weights.h"
 #include "device/cuda/workspace.h"
 #include "device/device.h"
@@ -20,8 +21,10 @@ namespace mokume::cuda {
 
 class CudaStage : public Stage {
  public:
-  /// Loads nothing yet. `gpu` and `worker` outlive the stage; `device` is for messages.
-  CudaStage(const StageOptions& options, Gpu& gpu, DeviceWorker& worker, std::string device);
+  /// Loads nothing yet. `gpu` and `worker` outlive the stage; `device` is for messages;
+  /// `narrow_prompts` as CudaDeviceOptions has it.
+  CudaStage(const StageOptions& options, Gpu& gpu, DeviceWorker& worker, std::string device,
+            bool narrow_prompts = false);
   ~CudaStage() override;
   /// On the worker's thread: takes the memory, loads the weights, records decode steps.
   Status load();
@@ -42,11 +45,6 @@ class CudaStage : public Stage {
     PassSize size;
     bool decode = false;
     bool one_token_each = false;
-  };
-  /// One product of several that have the same input.
-  struct Product {
-    const Matrix* matrix;
-    float* out;
   };
 
   Status check_options() const;
@@ -73,9 +71,10 @@ class CudaStage : public Stage {
                  const DeltaNetWeights& mixer);
   void put_ffn(Launches& go, const View& view, const LayerWeights& layer);
   /// outs = products of norm(x), or of x where there is no norm.
-  void put_products(Launches& go, const View& view, std::initializer_list<Product> products,
-                    const float* x, const NormWeights* norm, bool accumulate);
-  void put_matvecs(Launches& go, std::initializer_list<Product> products, const float* x,
+  void put_products(Launches& go, const View& view, std::initializer_list<MatrixProduct> products,
+                    float* x, const NormWeights* norm, bool accumulate);
+  PromptInput prompt_input(const View& view, float* x, const NormWeights* norm) const;
+  void put_matvecs(Launches& go, std::initializer_list<MatrixProduct> products, const float* x,
                    const NormWeights* norm, int tokens, bool accumulate);
 
   /// Calls copy(what the device has, its bytes, where they are in a saved state), layer by layer.
@@ -86,6 +85,7 @@ class CudaStage : public Stage {
   Gpu& gpu_;
   DeviceWorker& worker_;
   const std::string device_;
+  const bool narrow_prompts_;
   const Widths widths_;
   const PassSize most_;
   OwnedStream stream_;
@@ -93,6 +93,7 @@ class CudaStage : public Stage {
   PinnedBlock pinned_;
   StageWeights weights_;
   Workspace space_;
+  PromptProducts prompts_;
   std::byte* device_inputs_ = nullptr;
   // Twins of device memory, in pinned_.
   std::byte* inputs_ = nullptr;

@@ -108,6 +108,12 @@ void CudaStage::put_ffn(Launches& go, const View& view, const LayerWeights& laye
   } else {
     put_products(go, view, {{&ffn.gate, space_.gate}, {&ffn.up, space_.up}}, space_.hidden,
                  &layer.ffn_norm, false);
+    if (!view.decode) {
+      PromptInput input = prompt_input(view, space_.mixed, nullptr);
+      input.gate = space_.gate;
+      input.up = space_.up;
+      return prompts_.put(go, {{&ffn.down, space_.hidden}}, input, true);
+    }
     SiluMulArgs args;
     args.gate = space_.gate;
     args.up = space_.up;
@@ -120,38 +126,27 @@ void CudaStage::put_ffn(Launches& go, const View& view, const LayerWeights& laye
 }
 
 void CudaStage::put_products(Launches& go, const View& view,
-                             std::initializer_list<Product> products, const float* x,
+                             std::initializer_list<MatrixProduct> products, float* x,
                              const NormWeights* norm, bool accumulate) {
-  const int tokens = view.size.tokens;
-  if (view.decode) return put_matvecs(go, products, x, norm, tokens, accumulate);
-  if (norm) {
-    RmsNormArgs args;
-    args.x = const_cast<float*>(x);  // written with an `add` only
-    args.weight = norm->weight;
-    args.epsilon = norm->epsilon;
-    args.out = space_.normed;
-    args.tokens = tokens;
-    args.width = products.begin()->matrix->columns;
-    go("rms_norm", go.kernels().rms_norm, args);
-    x = space_.normed;
-  }
-  for (const Product& product : products) {
-    GemmArgs args;
-    args.matrix = *product.matrix;
-    args.x = x;
-    args.out = product.out;
-    args.tokens = tokens;
-    args.accumulate = accumulate;
-    go("gemm", go.kernels().gemm, args);
-  }
+  if (view.decode) return put_matvecs(go, products, x, norm, view.size.tokens, accumulate);
+  prompts_.put(go, products, prompt_input(view, x, norm), accumulate);
+}
+
+PromptInput CudaStage::prompt_input(const View& view, float* x, const NormWeights* norm) const {
+  PromptInput input;
+  input.x = x;
+  input.norm = norm;
+  input.normed = space_.normed;
+  input.tokens = view.size.tokens;
+  return input;
 }
 
 // Those of one format go together.
-void CudaStage::put_matvecs(Launches& go, std::initializer_list<Product> products, const float* x,
-                            const NormWeights* norm, int tokens, bool accumulate) {
+void CudaStage::put_matvecs(Launches& go, std::initializer_list<MatrixProduct> products,
+                            const float* x, const NormWeights* norm, int tokens, bool accumulate) {
   for (int f = 0; f < kFormats; ++f) {
     MatvecArgs args;
-    for (const Product& product : products) {
+    for (const MatrixProduct& product : products) {
       if (static_cast<int>(product.matrix->format) != f) continue;
       args.matrices[args.count] = *product.matrix;
       args.outs[args.count++] = product.out;

@@ -24,6 +24,10 @@ class Launches {
     status_ = gpu_.launch(stream_, op, [&](Stream stream) { return kernel(args, stream); });
   }
 
+  void multiply(ProductHandle product, const ProductArgs& args) {
+    if (status_.ok()) status_ = gpu_.multiply(stream_, product, args);
+  }
+
   void copy_to_device(void* to, const void* from, uint64_t bytes) {
     if (status_.ok() && bytes > 0) status_ = gpu_.copy_to_device(stream_, to, from, bytes);
   }

@@ -1,5 +1,6 @@
-// The one way to a GPU: memory, streams, copies, launches, recorded graphs. CUDA implements it
-// (driver/), and so does a simulator that runs everything on the CPU (simulated_gpu.h).
+// The one way to a GPU: memory, streams, copies, launches, recorded graphs, a library's products.
+// CUDA implements it (driver/), and so does a simulator that runs everything on the CPU
+// (simulated_gpu.h).
 //
 // Errors read "[cuda] device <name>: <what failed>: <why>". InvalidArgument and ResourceExhausted
 // are the call's own; Unavailable says that the device is lost: from then on every call on this Gpu
@@ -31,6 +32,33 @@ struct GpuInfo {
 
 using StreamHandle = struct OpaqueStream*;
 using GraphHandle = struct OpaqueGraph*;
+using ProductHandle = struct OpaqueProduct*;
+
+/// What the factors of a library's product are. Rows of kNvfp4 are 4 bits an element, column 2i in
+/// the low half of byte i, with an E4M3 scale for each 16 columns where block_scale_at() says.
+enum class ProductType : uint8_t { kF16, kBF16, kInt8, kF8, kNvfp4 };
+inline constexpr int kProductTypes = 5;
+
+/// x [any number of tokens][columns] times matrix [rows][columns] transposed.
+struct ProductShape {
+  ProductType type = ProductType::kF16;
+  int rows = 0;
+  int columns = 0;
+  int tokens = 0;       ///< for how many the way of multiplying is chosen, whatever comes later
+  int most_tokens = 0;  ///< that ever come
+};
+
+/// Pointers are the device's and 16-byte aligned; `factor` and `accumulate` are not for kInt8.
+struct ProductArgs {
+  const void* matrix = nullptr;
+  const void* matrix_scales = nullptr;  ///< kNvfp4
+  const void* x = nullptr;
+  const void* x_scales = nullptr;  ///< kNvfp4
+  void* out = nullptr;             ///< [tokens][rows] of float32, of int32 for kInt8
+  int tokens = 0;
+  float factor = 1;         ///< of every sum
+  bool accumulate = false;  ///< add to what is in `out`
+};
 
 /// One GPU. Calls come from one thread at a time. Work on a stream runs in order and later; what it
 /// reads and writes stays valid until synchronize() has returned. Everything is given back before
@@ -72,6 +100,14 @@ class Gpu {
   virtual Result<GraphHandle> end_capture(StreamHandle stream) = 0;
   virtual Status launch_graph(StreamHandle stream, GraphHandle graph) = 0;
   virtual void destroy(GraphHandle graph) = 0;
+
+  /// A way of multiplying that needs no memory beside its arguments and adds up each output in one
+  /// order, whatever `tokens` are multiplied at once. NotFound where there is no library (see
+  /// find_cublas()); Unimplemented where it has no such way for these sizes on this GPU.
+  virtual Result<ProductHandle> make_product(const ProductShape& shape) = 0;
+  /// A launch like any other.
+  virtual Status multiply(StreamHandle stream, ProductHandle product, const ProductArgs& args) = 0;
+  virtual void destroy(ProductHandle product) = 0;
 };
 
 /// How a configuration names a GPU.
@@ -83,6 +119,10 @@ struct GpuSelector {
 /// The GPUs of this machine. NotFound says why there are none to be had: "built without CUDA", "no
 /// CUDA driver (libcuda.so.1 not found)".
 Result<std::vector<GpuInfo>> list_gpus();
+
+/// "cuBLASLt 13.0.0", which multiplies prompts. NotFound says what is missing and what to do;
+/// without it they are multiplied by kernels of our own, which are slower.
+Result<std::string> find_cublas();
 
 /// `device` is the configuration's name of it, for messages. NotFound lists the GPUs that there
 /// are.

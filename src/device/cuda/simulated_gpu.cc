@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "device/cuda/simulated_product.h"
 #include "kernels/simt/memory.h"
 
 namespace mokume::cuda {
@@ -46,6 +47,8 @@ class SimulatedGpu : public Gpu {
                             .count = options.after_kernel != nullptr}) {
     info_.name = "simulated";
     info_.uuid = str_cat("SIM-", options.device);
+    info_.major = options.major;
+    info_.minor = options.minor;
     info_.memory_bytes = options.memory_bytes;
   }
 
@@ -179,11 +182,33 @@ class SimulatedGpu : public Gpu {
     delete of(graph);
   }
 
+  Result<ProductHandle> make_product(const ProductShape& shape) override {
+    MKM_RETURN_IF_ERROR(check_lost());
+    if (!options_.library) return not_found("cuda", "no simulated library");
+    MKM_RETURN_IF_ERROR(check_simulated_product(shape, info_));
+    ++ledger_->products;
+    return reinterpret_cast<ProductHandle>(new ProductShape(shape));
+  }
+
+  Status multiply(StreamHandle stream, ProductHandle product, const ProductArgs& args) override {
+    MKM_RETURN_IF_ERROR(begin_launch("a product"));
+    of(stream)->add([this, shape = *of(product), args]() -> std::string {
+      if (fails()) return "a product: an injected fault";
+      ++ledger_->multiplied;
+      return run_simulated_product(shape, args, memory_);
+    });
+    return absl::OkStatus();
+  }
+
+  void destroy(ProductHandle product) override {
+    if (!product) return;
+    --ledger_->products;
+    delete of(product);
+  }
+
   /// A kernel's turn on its stream.
   std::string run(const simt::Launch& launch) {
-    if (++ledger_->kernels == options_.faults.asynchronous) {
-      return str_cat(launch.name, ": an injected fault");
-    }
+    if (fails()) return str_cat(launch.name, ": an injected fault");
     if (options_.before_kernel) options_.before_kernel(launch, executor_);
     const bool ok = executor_.run(launch);
     if (options_.after_kernel) options_.after_kernel(launch, executor_);
@@ -197,6 +222,10 @@ class SimulatedGpu : public Gpu {
   static SimulatedGraph* of(GraphHandle handle) {
     return reinterpret_cast<SimulatedGraph*>(handle);
   }
+  static ProductShape* of(ProductHandle handle) { return reinterpret_cast<ProductShape*>(handle); }
+
+  /// Counts a kernel or a product that runs.
+  bool fails() { return ++ledger_->kernels == options_.faults.asynchronous; }
 
   Status check_lost() const {
     if (lost_.empty()) return absl::OkStatus();

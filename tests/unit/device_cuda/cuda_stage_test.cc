@@ -10,6 +10,14 @@
 namespace mokume {
 namespace {
 
+/// A file's name as a test's.
+std::string plain(std::string name) {
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
+  return name;
+}
+
 struct Checkpoint {
   const char* name;
   /// What the fast path may cost: the rms error of the logits, as for CPU stages.
@@ -50,13 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
         Checkpoint{"gguf/wide-llama-IQ4_NL.gguf", .0461},
         Checkpoint{"gguf/wide-llama-MXFP4.gguf", .0442},
         Checkpoint{"gguf/wide-llama-NVFP4.gguf", .0471}),
-    [](const auto& test) {
-      std::string name = test.param.name;
-      for (char& c : name) {
-        if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-      }
-      return name;
-    });
+    [](const auto& test) { return plain(test.param.name); });
 
 // Of hybrids, whose states carry an error on, the whole prompt.
 TEST_P(CudaReference, ExactLogitsAlone) {
@@ -84,6 +86,25 @@ TEST_P(CudaReference, FastLogitsAreClose) {
   EXPECT_LE(found.rms, GetParam().fast_rms);
 }
 
+// What rounding prompts' inputs to the weights' own type costs, where the checkpoint is of such.
+class NarrowPrompts : public testing::TestWithParam<Checkpoint> {};
+INSTANTIATE_TEST_SUITE_P(Checkpoints, NarrowPrompts,
+                         testing::Values(Checkpoint{"hf/tiny-qwen3-int8", .09},
+                                         Checkpoint{"hf/tiny-qwen3_5-int8", .85}),
+                         [](const auto& test) { return plain(test.param.name); });
+
+TEST_P(NarrowPrompts, AreCloseAndUseThatType) {
+  const auto model = load_test_model(GetParam().name);
+  const Expected expected(GetParam().name);
+  const int layers = static_cast<int>(model->spec.layers.size());
+  Stages wide(model, {{On::kCuda, layers}}, {.exact = false});
+  Stages narrow(model, {{On::kCuda, layers}}, {.exact = false, .gpu = {.narrow_prompts = true}});
+  const double wide_rms = errors(wide.run({expected.prompt}, 64)[0], expected).rms;
+  const double narrow_rms = errors(narrow.run({expected.prompt}, 64)[0], expected).rms;
+  EXPECT_LE(narrow_rms, GetParam().fast_rms);
+  EXPECT_GT(narrow_rms, 2 * wide_rms);  // it was rounded
+}
+
 std::vector<std::vector<int32_t>> eight_sequences(const std::vector<int32_t>& first, int vocab) {
   std::vector<std::vector<int32_t>> sequences = {first};
   for (int s = 1; s < kSlots; ++s) {
@@ -107,13 +128,7 @@ class CudaStages : public testing::TestWithParam<const char*> {
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, CudaStages,
                          testing::Values("gguf/tiny-qwen3_5.gguf", "gguf/wide-llama-Q4_0.gguf"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           for (char& c : name) {
-                             if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-                           }
-                           return name;
-                         });
+                         [](const auto& test) { return plain(test.param); });
 
 // One answer, to the bit: however a prompt is cut, whatever stages there are and whatever runs
 // beside it.
@@ -141,6 +156,34 @@ TEST_P(CudaStages, FastTokensHaveTheSameBitsBesideOthers) {
   }
   const double rms = std::sqrt(sum / static_cast<double>(want.size() * want[0].size()));
   EXPECT_LE(rms, std::string(GetParam()).find("Q4_0") != std::string::npos ? .0477 : .0027);
+}
+
+// A prompt has the same bits however it is cut and whatever is beside it, though the library adds
+// up in another order where it chooses for other sizes; its last token alone is a generated one's.
+TEST_P(CudaStages, FastPromptsHaveTheSameBitsHoweverTheyAreCut) {
+  const auto ledger = std::make_shared<cuda::SimulatedLedger>();
+  StageSizes sizes{.exact = false, .gpu = {.ledger = ledger}};
+  if (std::string(GetParam()).find("Q4_0") == std::string::npos) {
+    sizes.weights = WeightFormat::kBF16;  // it is of F32, which the library does not multiply
+  }
+  Stages stages(model, {{On::kCuda, layers}}, sizes);
+  const Logits want = stages.run({prompt}, 64)[0];
+  EXPECT_GT(ledger->multiplied, 0);
+  EXPECT_EQ(stages.run({prompt}, 7)[0], want);
+  EXPECT_EQ(stages.run({prompt}, 3)[0], want);
+  sizes.max_tokens = 200;
+  Stages large(model, {{On::kCuda, layers}}, sizes);
+  EXPECT_EQ(large.run(eight_sequences(prompt, model->spec.vocab_size), 7)[0], want);
+}
+
+// Where the library has no way, and where there is none.
+TEST_P(CudaStages, FastPromptsAreAsRightWithoutTheLibrary) {
+  const auto ledger = std::make_shared<cuda::SimulatedLedger>();
+  Stages stages(model, {{On::kCuda, layers}},
+                {.exact = false, .gpu = {.library = false, .ledger = ledger}});
+  const Errors found = errors(stages.run({prompt}, 64)[0], Expected(GetParam()));
+  EXPECT_EQ(ledger->multiplied, 0);
+  EXPECT_LE(found.rms, std::string(GetParam()).find("Q4_0") != std::string::npos ? .0477 : .0027);
 }
 
 TEST(CudaConversion, GivesWhatItGivesOnCpus) {

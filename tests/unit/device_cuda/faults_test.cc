@@ -15,9 +15,11 @@ using cuda::SimulatedLedger;
 // One layer of each kind, in the middle of the model.
 constexpr int kFirst = 2, kLast = 4;
 
-StageOptions tiny_stage() {
-  static const std::shared_ptr<const Model> model = load_test_model("gguf/tiny-qwen3_5.gguf");
-  StageOptions options = stage_options(model, kFirst, kLast, {.exact = true, .max_tokens = 4});
+StageOptions tiny_stage(bool exact) {
+  static const std::shared_ptr<const Model> floats = load_test_model("gguf/tiny-qwen3_5.gguf"),
+                                            integers = load_test_model("hf/tiny-qwen3_5-int8");
+  StageOptions options =
+      stage_options(exact ? floats : integers, kFirst, kLast, {.exact = exact, .max_tokens = 4});
   options.kv_pages = 2;
   options.state_slots = 2;
   return options;
@@ -64,27 +66,41 @@ void expect_named(const Status& status) {
 
 class Faults : public testing::Test {
  protected:
-  const StageOptions options = tiny_stage();
+  /// Not `exact`: of a stage that multiplies its prompts by the library, with all that this takes.
+  explicit Faults(bool exact = true) : options(tiny_stage(exact)) {}
+
+  cuda::SimulatedOptions simulated() const {
+    cuda::SimulatedOptions gpu;
+    gpu.device = "gpu9";
+    gpu.narrow_prompts = true;
+    gpu.ledger = std::make_shared<SimulatedLedger>();
+    return gpu;
+  }
+
+  const StageOptions options;
   const int width = options.model->spec.hidden_size;
+  int launches_at_load = 0;
   const Outcome want = [this] {
-    const auto device = make_simulated_cuda_device({});
+    const cuda::SimulatedOptions gpu = simulated();
+    const auto device = make_simulated_cuda_device(gpu);
     auto stage = (*device)->make_stage(options);
     EXPECT_TRUE(stage.ok()) << stage.status();
-    return stage.ok() ? run_steps(**stage, width) : Outcome{};
+    launches_at_load = gpu.ledger->launches;
+    const Outcome outcome = stage.ok() ? run_steps(**stage, width) : Outcome{};
+    EXPECT_EQ(gpu.ledger->multiplied > 0, !options.exact);
+    return outcome;
   }();
 
   /// Runs everything with the n-th thing of a kind going wrong, for every n that there is.
   void at_every_n(int SimulatedFaults::*kind, const std::function<int(SimulatedLedger&)>& count,
-                  bool loses) {
+                  bool loses, int first = 1) {
     ASSERT_TRUE(all_ok(want));
-    for (int n = 1;; ++n) {
+    for (int n = first;; ++n) {
       SCOPED_TRACE(n);
-      const auto ledger = std::make_shared<SimulatedLedger>();
-      cuda::SimulatedOptions simulated;
-      simulated.device = "gpu9";
-      simulated.faults.*kind = n;
-      simulated.ledger = ledger;
-      auto device = make_simulated_cuda_device(simulated);
+      cuda::SimulatedOptions gpu = simulated();
+      gpu.faults.*kind = n;
+      const auto& ledger = gpu.ledger;
+      auto device = make_simulated_cuda_device(gpu);
       auto stage = (*device)->make_stage(options);
       if (!stage.ok()) {
         expect_named(stage.status());
@@ -139,6 +155,27 @@ TEST_F(Faults, OfEveryKernelWhileItRuns) {
 }
 
 TEST_F(Faults, OfTheDeviceAtEveryWait) {
+  at_every_n(
+      &SimulatedFaults::lost, [](SimulatedLedger& l) { return l.synchronizations.load(); }, true);
+}
+
+class FaultsOfProducts : public Faults {
+ protected:
+  FaultsOfProducts() : Faults(false) {}
+};
+
+TEST_F(FaultsOfProducts, OfEveryLaunchOfAStep) {
+  at_every_n(
+      &SimulatedFaults::launch, [](SimulatedLedger& l) { return l.launches.load(); }, false,
+      launches_at_load + 1);
+}
+
+TEST_F(FaultsOfProducts, OfEveryKernelWhileItRuns) {
+  at_every_n(
+      &SimulatedFaults::asynchronous, [](SimulatedLedger& l) { return l.kernels.load(); }, true);
+}
+
+TEST_F(FaultsOfProducts, OfTheDeviceAtEveryWait) {
   at_every_n(
       &SimulatedFaults::lost, [](SimulatedLedger& l) { return l.synchronizations.load(); }, true);
 }

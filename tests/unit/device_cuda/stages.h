@@ -80,6 +80,7 @@ struct StageSizes {
   int max_tokens = 64;
   WeightFormat weights = WeightFormat::kKeep;
   std::optional<KvType> kv = {};
+  cuda::SimulatedOptions gpu = {};
 };
 
 inline StageOptions stage_options(std::shared_ptr<const Model> model, int first, int last,
@@ -112,7 +113,7 @@ class Stages {
     int first = 0;
     for (const Part& part : parts) {
       auto device = part.on == On::kCpu ? make_cpu_device({"cpu0", 1, {}, ""})
-                                        : make_simulated_cuda_device({});
+                                        : make_simulated_cuda_device(sizes.gpu);
       EXPECT_TRUE(device.ok()) << device.status();
       devices_.push_back(std::move(*device));
       auto stage = devices_.back()->make_stage(stage_options(model_, first, part.end, sizes));

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "absl/strings/strip.h"
+#include "device/cuda/driver/cublas.h"
 #include "device/cuda/runtime.h"
 
 namespace mokume::cuda {
@@ -58,6 +59,9 @@ Status find_driver() {
 class CudaGpu : public Gpu {
  public:
   CudaGpu(GpuInfo info, std::string device) : info_(std::move(info)), device_(std::move(device)) {}
+  ~CudaGpu() override {
+    if (library_ && enter_anyway()) cublas_functions()->destroy(library_);
+  }
 
   const GpuInfo& info() const override { return info_; }
   const CudaKernels& kernels() const override { return cuda_kernels(); }
@@ -161,8 +165,30 @@ class CudaGpu : public Gpu {
     if (graph && enter_anyway()) cudaGraphExecDestroy(reinterpret_cast<cudaGraphExec_t>(graph));
   }
 
+  Result<ProductHandle> make_product(const ProductShape& shape) override {
+    MKM_RETURN_IF_ERROR(enter());
+    MKM_RETURN_IF_ERROR(start_library());
+    MKM_ASSIGN_OR_RETURN(auto product, CublasProduct::make(*cublas_functions(), library_, shape));
+    return reinterpret_cast<ProductHandle>(product.release());
+  }
+
+  Status multiply(StreamHandle stream, ProductHandle product, const ProductArgs& args) override {
+    MKM_RETURN_IF_ERROR(enter());
+    const cublasStatus_t status = of(product)->multiply(library_, of(stream), args);
+    if (status == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
+    // Where the device is the reason, the runtime knows it too.
+    MKM_RETURN_IF_ERROR(check(cudaGetLastError(), "launching a product"));
+    return internal_error("cuda", "device ", device_,
+                          ": launching a product: ", cublas_functions()->status_text(status));
+  }
+
+  void destroy(ProductHandle product) override { delete of(product); }
+
  private:
   static cudaStream_t of(StreamHandle stream) { return reinterpret_cast<cudaStream_t>(stream); }
+  static CublasProduct* of(ProductHandle product) {
+    return reinterpret_cast<CublasProduct*>(product);
+  }
 
   /// The runtime's current device is the calling thread's.
   bool enter_anyway() const { return cudaSetDevice(info_.index) == cudaSuccess; }
@@ -170,6 +196,16 @@ class CudaGpu : public Gpu {
   Status enter() {
     if (!lost_.empty()) return unavailable("cuda", "device ", device_, " is lost: ", lost_);
     return check(cudaSetDevice(info_.index), "choosing the device");
+  }
+
+  Status start_library() {
+    MKM_RETURN_IF_ERROR(cublas_functions().status());
+    if (library_) return absl::OkStatus();
+    const cublasStatus_t status = cublas_functions()->create(&library_);
+    if (status == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
+    library_ = nullptr;
+    return not_found("cuda", "device ", device_,
+                     ": cuBLASLt does not start: ", cublas_functions()->status_text(status));
   }
 
   template <typename... What>
@@ -187,6 +223,7 @@ class CudaGpu : public Gpu {
 
   const GpuInfo info_;
   const std::string device_;
+  cublasLtHandle_t library_ = nullptr;
   std::string lost_;
 };
 
