@@ -208,7 +208,8 @@ TEST(CudaConversion, GivesWhatItGivesOnCpus) {
   }
 }
 
-// Beside keys and values in F32, of the whole prompt and of generated tokens.
+// Beside keys and values in F32, of the whole prompt and of generated tokens. Inputs of products are
+// rounded to F16 in both, which tips over differently where keys and values differ.
 TEST(CudaKv, IsKeptAsOptionsSay) {
   const auto model = load_test_model("gguf/wide-llama-F16.gguf");
   const int layers = static_cast<int>(model->spec.layers.size());
@@ -224,7 +225,7 @@ TEST(CudaKv, IsKeptAsOptionsSay) {
   };
   for (const int chunk : {1, 64}) {
     const Logits want = run(KvType::kF32, chunk);
-    for (const Case& c : {Case{KvType::kF16, 1e-4, .0016}, Case{KvType::kBF16, .003, .0125},
+    for (const Case& c : {Case{KvType::kF16, 1e-4, .002}, Case{KvType::kBF16, .003, .0125},
                           Case{KvType::kInt8, .01, .035}, Case{KvType::kF8, .05, .15}}) {
       const Logits found = run(c.type, chunk);
       double sum = 0, count = 0;
