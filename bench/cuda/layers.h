@@ -41,9 +41,17 @@ class Layers {
   virtual Status step(const DecodeShape& shape, const float* in, float* out) = 0;
 };
 
-/// Weights, KV and states: so many bytes at the front of the largest piece of memory that either of
-/// the following takes, before its activations.
-Result<uint64_t> held_bytes(const StageOptions& options);
+/// What layers hold.
+struct Held {
+  uint64_t weights = 0, kv = 0, states = 0;
+  /// All of it: so many bytes at the front of the largest piece of memory that either of the
+  /// following takes, before its activations.
+  uint64_t extent = 0;
+
+  /// That a step reads, or writes again.
+  double bytes_of_step(const StageOptions& options, const DecodeShape& shape) const;
+};
+Result<Held> held_by(const StageOptions& options);
 
 /// A stage of a CUDA device.
 Result<std::unique_ptr<Layers>> make_product_layers(const StageOptions& options, cuda::Gpu& gpu);

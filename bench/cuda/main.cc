@@ -63,8 +63,8 @@ Result<std::vector<Op>> step_once(const StageOptions& options, const DecodeShape
   simulated.check = false;
   ObservedGpu gpu(simulated, shape.positions);
   MKM_ASSIGN_OR_RETURN(const std::unique_ptr<Layers> layers, make(options, gpu));
-  MKM_ASSIGN_OR_RETURN(const uint64_t held, held_bytes(options));
-  gpu.watch_largest(held);
+  MKM_ASSIGN_OR_RETURN(const Held held, held_by(options));
+  gpu.watch_largest(held.extent);
   const auto hidden = static_cast<size_t>(options.model->spec.hidden_size);
   std::vector<float> in(hidden * static_cast<size_t>(shape.tokens)), out(in.size());
   MKM_RETURN_IF_ERROR(layers->step(shape, in.data(), out.data()));

@@ -9,6 +9,7 @@
 #include "device/cuda/passes.h"
 #include "device/cuda/weights.h"
 #include "device/cuda/workspace.h"
+#include "device/worker.h"
 
 namespace mokume::bench {
 namespace {
@@ -57,7 +58,31 @@ class PlainLayers : public Layers {
     size_.positions = size_.pages * options.page_tokens;
   }
 
+  ~PlainLayers() override {
+    worker_.run([this] {  // a Gpu takes calls from one thread
+      graph_ = {};
+      stream_ = {};
+      inputs_ = {};
+      hidden_ = {};
+      arena_ = {};
+    });
+  }
+
   Status load() {
+    Status status;
+    worker_.run([&] { status = load_here(); });
+    return status;
+  }
+
+  // By way of a worker, as a stage's steps go.
+  Status step(const DecodeShape& shape, const float* in, float* out) override {
+    Status status;
+    worker_.run([&] { status = step_here(shape, in, out); });
+    return status;
+  }
+
+ private:
+  Status load_here() {
     MKM_ASSIGN_OR_RETURN(stream_, make_stream(gpu_));
     StageWeights planned;
     Carver counting(nullptr, kPieceAlignment);
@@ -76,7 +101,7 @@ class PlainLayers : public Layers {
     return go.status();
   }
 
-  Status step(const DecodeShape& shape, const float* in, float* out) override {
+  Status step_here(const DecodeShape& shape, const float* in, float* out) {
     const DecodeStep made(shape);
     plan_.plan(made.step(), options_.page_tokens, false);
     Carver host(inputs_.data());
@@ -88,7 +113,6 @@ class PlainLayers : public Layers {
     return absl::OkStatus();
   }
 
- private:
   uint64_t hidden_bytes() const {
     return static_cast<uint64_t>(size_.tokens) * static_cast<uint64_t>(widths_.hidden) *
            sizeof(float);
@@ -245,6 +269,7 @@ class PlainLayers : public Layers {
   const StageOptions options_;
   Gpu& gpu_;
   const BenchKernels& kernels_;
+  DeviceWorker worker_;
   const Widths widths_;
   PassSize size_;
   OwnedStream stream_;

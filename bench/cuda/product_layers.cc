@@ -65,11 +65,17 @@ StageOptions layer_options(std::shared_ptr<const Model> model, int first, int la
   return options;
 }
 
-Result<uint64_t> held_bytes(const StageOptions& options) {
+double Held::bytes_of_step(const StageOptions& options, const DecodeShape& shape) const {
+  const double all_positions = static_cast<double>(options.kv_pages) * options.page_tokens;
+  return static_cast<double>(weights) + 2 * static_cast<double>(states) +
+         static_cast<double>(kv) * shape.tokens * shape.positions / all_positions;
+}
+
+Result<Held> held_by(const StageOptions& options) {
   cuda::StageWeights weights;
   Carver counting(nullptr, cuda::kPieceAlignment);
   MKM_RETURN_IF_ERROR(cuda::place_weights(options, counting, weights));
-  return counting.used();
+  return Held{weights.weight_bytes, weights.kv_bytes, weights.state_bytes, counting.used()};
 }
 
 Result<std::unique_ptr<Layers>> make_product_layers(const StageOptions& options, cuda::Gpu& gpu) {

@@ -109,7 +109,9 @@ Account account_of(const StageOptions& options, const Make& make) {
   auto layers = make(options, gpu);
   EXPECT_TRUE(layers.ok()) << layers.status();
   if (!layers.ok()) return {};
-  gpu.watch_largest(held_bytes(options).value_or(0));
+  const auto held = held_by(options);
+  EXPECT_TRUE(held.ok()) << held.status();
+  gpu.watch_largest(held.value_or(Held{}).extent);
   std::vector<float> in(static_cast<size_t>(options.model->spec.hidden_size)), out(in.size());
   const Status status = (*layers)->step({1, 100}, in.data(), out.data());
   EXPECT_TRUE(status.ok()) << status;
