@@ -224,13 +224,13 @@ nlohmann::json report(const BenchOptions& options, const Runtime& runtime, const
                          {"model", options.config.model.path},
                          {"devices", devices},
                          {"stages", runtime.stage_names},
+                         {"read_bytes_per_token", read_bytes_per_token(options, runtime)},
                          {"kv_cache_dtype", options.config.scheduler.kv_cache_dtype},
                          {"prompt", options.prompt},
                          {"generate", options.generate},
                          {"sequences", options.sequences},
                          {"repeat", options.repeat}};
   if (options.memory) {
-    json["read_bytes_per_token"] = read_bytes_per_token(options, runtime);
     json["memory_bytes_per_second"] = summary(rates.memory);
     json["decode_share_of_memory"] = summary(rates.memory_share);
   }

@@ -23,8 +23,8 @@ struct BenchOptions {
 ///   prompt_tokens_per_second  all prompts' tokens / time until the last sequence's first token
 ///   decode_tokens_per_second  tokens after each sequence's first / time from the last first token
 ///   to the end total_tokens_per_second   all generated tokens / time of the whole round
-/// and, with `memory`,
 ///   read_bytes_per_token   weights, states and KV that a token of decoding reads, on average
+/// and, with `memory`,
 ///   memory_bytes_per_second  what reading alone reaches, around each round
 ///   decode_share_of_memory   read_bytes_per_token * decode rate / memory_bytes_per_second, by
 ///   pairs

@@ -138,7 +138,6 @@ no_spills() {
     }' "$1"
 }
 
-# The CUDA kernels and the CUDA device, built for two GPUs; none is needed.
 # The program starts, and says what is missing, where the library that multiplies prompts cannot be opened.
 says_no_cublas() {
   local libraries said
@@ -150,6 +149,8 @@ says_no_cublas() {
   return 1
 }
 
+# The CUDA kernels, the CUDA device and what measures them, built for two GPUs; none is needed. Where there is one, its
+# kernels and its logits are checked on it, in a build for it.
 phase_cuda() {
   local nvcc version log=$LOGS/build-cuda-test.log
   mkdir -p "$RESULTS/cuda"
@@ -161,13 +162,16 @@ phase_cuda() {
   fi
   # The kernels anew (from ccache where it has them), so that the log has the compiler's report on all of them.
   [ ! -f build/cuda-test/build.ninja ] || ninja -C build/cuda-test -t clean mokume_kernels_cuda >/dev/null
-  outcome cuda "builds with $nvcc $version" build cuda-test mokume_kernels_cuda mokume || return
+  outcome cuda "builds with $nvcc $version" build cuda-test mokume_kernels_cuda mokume \
+    test_kernels_cuda bench_cuda_static bench_cuda_step || return
   outcome cuda "no kernel spills" no_spills "$log" sm_80 sm_120a
   outcome cuda "starts without cuBLASLt" says_no_cublas
   if ldconfig -p | grep -q 'libcuda\.so\.1'; then
     skipped cuda "starts without a driver" "there is a CUDA driver here"
+    outcome cuda "kernels and logits on the GPU" tools/gpu-check --only cases,logits
   else
     outcome cuda "starts without a driver" says_no_driver
+    skipped cuda "kernels and logits on the GPU" "no CUDA driver here"
   fi
 }
 

@@ -197,6 +197,13 @@ bool has_nan(const std::byte* e4m3, int count) {
   return found;
 }
 
+/// Whether the device has the elements as they are stored.
+bool stored_as_held(DType type, Format format) {
+  return (type == DType::kF16 && format == Format::kF16) ||
+         (type == DType::kBF16 && format == Format::kBF16) ||
+         (type == DType::kF32 && format == Format::kF32);
+}
+
 /// By way of float32.
 void write_floats(const Linear& linear, Format format, int64_t row, std::byte* out) {
   std::vector<float> values(static_cast<size_t>(linear.weight.columns()));
@@ -257,7 +264,11 @@ bool write_row(const Linear& linear, Format format, int64_t row, const RowPlanes
       store(planes.scales, linear_scale(linear, row, 0));
       return !has_nan(source.row, source.columns);
     default:
-      write_floats(linear, format, row, planes.data);
+      if (stored_as_held(type, format)) {
+        std::memcpy(planes.data, source.row, row_bytes(format, source.columns).data);
+      } else {
+        write_floats(linear, format, row, planes.data);
+      }
   }
   return true;
 }
