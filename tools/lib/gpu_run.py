@@ -50,8 +50,7 @@ class Runner:
                 self._end(process)
         text = log.with_suffix(".out").read_text(errors="replace")
         if process.returncode not in statuses:
-            raise Failed(f"{Path(str(command[0])).name} ended with status {process.returncode}: "
-                         f"{end_of(log) or end_of(log.with_suffix('.out'))} ({log})")
+            raise Failed(f"{Path(str(command[0])).name} ended with status {process.returncode}: {what_failed(log)} ({log})")
         return text
 
     def _watch(self, process: subprocess.Popen, title: str, log: Path, start: float, limit: float) -> None:
@@ -76,6 +75,15 @@ class Runner:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def what_failed(log: Path) -> str:
+    """The first line that speaks of an error (compilers go on after it), or the last that there is."""
+    for path in (log, log.with_suffix(".out")):
+        for line in path.read_text(errors="replace").splitlines():
+            if "error:" in line.lower() or "error at" in line.lower():
+                return line.strip()[:300]
+    return end_of(log) or end_of(log.with_suffix(".out"))
 
 
 def end_of(log: Path) -> str:
