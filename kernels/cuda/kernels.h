@@ -73,6 +73,14 @@ struct RmsNormArgs {
 inline constexpr int kMaxDecodeTokens = 16;
 inline constexpr int kMaxMatrices = 4;
 
+/// What a product rounds its input to. Matrices in float32 are multiplied by float32 always.
+enum class Inputs : uint8_t {
+  kF32,     ///< multiplies floats: for exact answers
+  k16Bits,  ///< multiplies on tensor cores
+  kNvfp4,   ///< with matrices in kNvfp4 likewise, NVFP4 by NVFP4, else as k16Bits; on GPUs of
+            ///< capability 12.0 only
+};
+
 /// Products of one input with up to four matrices, for 1..16 tokens:
 /// out[i][t][n] (+)= sum over k of matrix[i][n][k] * norm(x[t])[k] (+ bias[n]).
 struct MatvecArgs {
@@ -85,7 +93,7 @@ struct MatvecArgs {
   float epsilon = 0;
   int tokens = 0;
   bool accumulate = false;  ///< add to what is in `outs`: a residual
-  bool exact = false;       ///< multiply float32; else on tensor cores, inputs rounded to 16 bits
+  Inputs inputs = Inputs::k16Bits;
 };
 
 /// out[t][n] = silu(gate[n] . norm(x[t])) * (up[n] . norm(x[t])), for 1..16 tokens.
@@ -96,7 +104,7 @@ struct GateUpArgs {
   float epsilon = 0;
   float* out = nullptr;  ///< [tokens][hidden]
   int tokens = 0;
-  bool exact = false;  ///< likewise
+  Inputs inputs = Inputs::k16Bits;
 };
 
 /// out[t][n] (+)= sum over k of matrix[n][k] * x[t][k] (+ bias[n]), for any number of tokens: what

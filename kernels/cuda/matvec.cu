@@ -4,10 +4,12 @@
 namespace mokume::cuda::MKM_TARGET {
 namespace {
 
-int products(const ProductsArgs& args, bool exact, Stream stream) {
+int products(const ProductsArgs& args, Inputs inputs, Stream stream) {
+  const bool fp4 = args.matrices[0].format == Format::kNvfp4 && inputs == Inputs::kNvfp4;
+  if (fp4) return launch_fp4_products(args, stream);
   return with_format(args.matrices[0].format, [&]<Format kFormat>() {
     if constexpr (kFormat != Format::kF32) {
-      if (!exact) return launch_products<kFormat>(args, stream);
+      if (inputs != Inputs::kF32) return launch_products<kFormat>(args, stream);
     }
     return launch_exact_products<kFormat>(args, stream);
   });
@@ -31,7 +33,7 @@ int matvec(const MatvecArgs& args, Stream stream) {
   products_args.epsilon = args.epsilon;
   products_args.tokens = args.tokens;
   products_args.accumulate = args.accumulate;
-  return products(products_args, args.exact, stream);
+  return products(products_args, args.inputs, stream);
 }
 
 int gate_up(const GateUpArgs& args, Stream stream) {
@@ -47,7 +49,7 @@ int gate_up(const GateUpArgs& args, Stream stream) {
   products_args.epsilon = args.epsilon;
   products_args.tokens = args.tokens;
   products_args.swiglu = true;
-  return products(products_args, args.exact, stream);
+  return products(products_args, args.inputs, stream);
 }
 
 }  // namespace mokume::cuda::MKM_TARGET

@@ -15,7 +15,8 @@
 //   sync_block() sync_warp() shuffle(v, lane) shuffle_xor(v, mask) warp_max_bits(v) ballot(p)
 //   atomic_add(Ptr, v), thread_fence()
 //   madd inverse_sqrt, multiply_half add_half madd_half pack_half (two halves in a word)
-//   copy16_async commit_copies wait_copies<left>, mma_f16, mma_bf16
+//   copy16_async commit_copies wait_copies<left>, mma_f16, mma_bf16,
+//   mma_nvfp4
 //
 // Rules that keep a source right under both:
 // - Pointers are Ptr<T>; an element is read into a named type (`float v = p[i]`), never into auto

@@ -149,6 +149,25 @@ MKM_DEVICE void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
+/// d += a b of E2M1, a [16][64] and b [64][8], each 16 columns of a row of a (rows of a column of
+/// b) times an E4M3 without sign. Lane 4 g + t holds of a the rows g and g + 8 (a[0], a[1]) at
+/// columns 8t .. 8t + 7, then at columns + 32 (a[2], a[3]); of b the rows 8t .. 8t + 7 and + 32 at
+/// column g; the lower half of a byte is the lower index. Scales of columns 0 .. 15 are in the
+/// lowest byte, and so on: those of row g of a with the lane of t = 0, of row g + 8 with t = 1, of
+/// column g of b with t = 0. d as in mma_f16. Only GPUs of capability 12.0 have it.
+MKM_DEVICE void mma_nvfp4(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                          uint32_t a_scales, uint32_t b_scales) {
+#if defined(__CUDA_ARCH_FEAT_SM120_ALL)
+  asm("mma.sync.aligned.m16n8k64.row.col.kind::mxf4nvf4.block_scale.scale_vec::4X.f32.e2m1.e2m1"
+      ".f32.ue4m3 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3}, {%10}, {0,0}, {%11}, {0,0};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(a_scales),
+        "r"(b_scales));
+#else
+  __trap();
+#endif
+}
+
 inline constexpr size_t kStaticSharedLimit = 48 * 1024;
 
 template <typename Kernel, typename... Args>

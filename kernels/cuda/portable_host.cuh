@@ -193,6 +193,37 @@ MKM_DEVICE void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (
                          int line = __builtin_LINE()) {
   mma<2>(d, a, b, line, [](uint32_t w) { return std::bit_cast<float>(w << 16); });
 }
+struct Nvfp4Operands {
+  uint32_t a[4], b[2], a_scales, b_scales;
+};
+MKM_DEVICE void mma_nvfp4(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                          uint32_t a_scales, uint32_t b_scales, int line = __builtin_LINE()) {
+  static constexpr float kE2m1[16] = {0,  .5f,  1,  1.5f,  2,  3,  4,  6,
+                                      -0, -.5f, -1, -1.5f, -2, -3, -4, -6};
+  const Nvfp4Operands mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, a_scales, b_scales};
+  const simt::Payload* all = simt::exchange(&mine, sizeof(mine), line);
+  const auto of = [&](int lane) { return reinterpret_cast<const Nvfp4Operands*>(all[lane].bytes); };
+  const auto scale = [](uint32_t scales, int block) {  // E4M3 is a half without its last 7 bits
+    const uint32_t bits = (scales >> (8 * block)) & 0x7fu;
+    return half_bits_to_float(static_cast<uint16_t>(bits << 7)) * 256.0f;
+  };
+  const int g = static_cast<int>(thread_x() % kWarp) / 4, t = static_cast<int>(thread_x() % 4);
+  for (int i = 0; i < 4; ++i) {
+    const int column = 4 * (2 * t + i % 2), upper = i / 2;  // the first lane of the column
+    for (int word = 0; word < 8; ++word) {
+      const int half = word / 4, lane = word % 4, block = word / 2;
+      const uint32_t left = of(4 * g + lane)->a[2 * half + upper];
+      const uint32_t right = of(column + lane)->b[half];
+      float sum = 0;
+      for (int shift = 0; shift < 32; shift += 4) {
+        sum += kE2m1[(left >> shift) & 15] * kE2m1[(right >> shift) & 15];
+      }
+      d[i] +=
+          sum * (scale(of(4 * g + upper)->a_scales, block) * scale(of(column)->b_scales, block));
+    }
+  }
+}
+
 template <typename... Parameters, typename... Args>
 int launch(Stream stream, const char* name, void (*kernel)(Parameters...), Grid grid,
            unsigned threads, size_t shared_bytes, const Args&... args) {

@@ -1,6 +1,6 @@
 // Products of one input with up to four matrices for 1..16 tokens, what a decode step spends its
 // time in: what the two kernels for them share. products_mma.cuh multiplies on tensor cores with
-// inputs rounded to 16 bits; products_exact.cuh multiplies floats, for exact stages and matrices in
+// rounded inputs; products_exact.cuh multiplies floats, for exact stages and matrices in
 // float32. Both take in what stands around a product: RMSNorm or a gate of the input, bias,
 // residual, silu(gate) * up. A sum's order is the matrix's sizes' alone.
 #pragma once
@@ -126,5 +126,7 @@ template <Format kFormat>
 int launch_exact_products(const ProductsArgs& args, Stream stream);
 template <Format kFormat>
 int launch_products(const ProductsArgs& args, Stream stream);
+/// Of kNvfp4.
+int launch_fp4_products(const ProductsArgs& args, Stream stream);
 
 }  // namespace mokume::cuda::MKM_TARGET

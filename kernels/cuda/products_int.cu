@@ -1,5 +1,5 @@
-// products_mma.cuh for integers.
-#include "kernels/cuda/products_mma.cuh"
+// Products with inputs of 16 bits, of matrices of integers.
+#include "kernels/cuda/products_half.cuh"
 
 namespace mokume::cuda::MKM_TARGET {
 

@@ -62,7 +62,8 @@ struct StageConfig {
   int first_layer = 0;  ///< inclusive, as written: "0-14"
   int last_layer = 0;   ///< inclusive
   ConfigLocation where;
-  std::string weights = "keep";  ///< int8, fp16, bf16, nvfp4: what its layers are converted to
+  std::string weights = "keep";      ///< int8, fp16, bf16, nvfp4: what its layers are converted to
+  std::string activations = "auto";  ///< nvfp4: what NVFP4 is multiplied by
 };
 
 struct SchedulerConfig {

@@ -136,6 +136,7 @@ Status read_stage(const ConfigValue& value, StageConfig& out) {
                  {"device", name(out.device, "cpu0"), true},
                  {"layers", read_layers, true},
                  {"weights", choice(out.weights, {"keep", "int8", "fp16", "bf16", "nvfp4"})},
+                 {"activations", choice(out.activations, {"auto", "nvfp4"})},
              });
 }
 

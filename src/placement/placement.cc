@@ -86,7 +86,7 @@ Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config
     plan.stages.push_back({stage.device, stage.first_layer, end,
                            stage_weight_bytes(spec, stage.first_layer, end, weights), kv,
                            bytes.value_or(0), stage_state_bytes(spec, stage.first_layer, end),
-                           weights});
+                           weights, stage.activations == "nvfp4"});
   }
   if (!page_bytes || *page_bytes == 0) {
     return invalid_argument("placement", "the model's KV heads have no usable size (",

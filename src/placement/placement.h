@@ -23,6 +23,7 @@ struct StageSpec {
   uint64_t kv_page_bytes = 0;  ///< one page over this stage's layers
   uint64_t state_bytes = 0;    ///< recurrent states of one sequence in this stage's layers
   WeightFormat weights = WeightFormat::kKeep;  ///< what the layers are converted to
+  bool nvfp4_activations = false;              ///< what NVFP4 is multiplied by is rounded to NVFP4
 };
 
 /// Covers every layer exactly once, in order.

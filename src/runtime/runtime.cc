@@ -73,6 +73,7 @@ Status make_stages(Runtime& runtime, const RuntimeOptions& options) {
     stage.has_head = i + 1 == runtime.plan.stages.size();
     stage.exact = options.exact;
     stage.weights = spec.weights;
+    stage.nvfp4_activations = spec.nvfp4_activations;
     stage.kv = spec.kv;
     stage.kv_pages = runtime.plan.kv_pages;
     stage.page_tokens = runtime.plan.page_tokens;

@@ -64,6 +64,7 @@ Status use_gpu(const std::string& which) {
 }
 
 bool on_gpu() { return the_gpu() != nullptr; }
+bool multiplies_nvfp4() { return !on_gpu() || the_gpu()->info().multiplies_nvfp4(); }
 
 std::vector<simt::Order> orders() {
   if (on_gpu()) return {simt::Order::kForward};

@@ -24,6 +24,8 @@ namespace mokume::cuda {
 Status use_gpu(const std::string& which);
 /// Whether they are. A GPU counts nothing, and runs in its own order.
 bool on_gpu();
+/// Whether products with Inputs::kNvfp4 run there.
+bool multiplies_nvfp4();
 
 /// Memory and a stream of a device. Failures of the device are failures of the test.
 class TestGpu {

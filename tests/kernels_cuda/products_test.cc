@@ -12,12 +12,28 @@ constexpr Format kAllFormats[] = {Format::kF32, Format::kF16,   Format::kBF16,
                                   Format::kF8,  Format::kInt8,  Format::kQ8,
                                   Format::kQ4,  Format::kQ4Min, Format::kNvfp4};
 
+constexpr Inputs kAllInputs[] = {Inputs::kF32, Inputs::k16Bits, Inputs::kNvfp4};
+
+const char* name(Inputs inputs) {
+  return inputs == Inputs::kF32 ? "F32" : inputs == Inputs::kNvfp4 ? "NVFP4" : "16 bits";
+}
+
 /// Tensor cores multiply; matrices in float32 and exact products are multiplied by floats.
-bool rounds(Format format, bool exact) { return !exact && format != Format::kF32; }
+bool rounds(Format format, Inputs inputs) {
+  return inputs != Inputs::kF32 && format != Format::kF32;
+}
+bool rounds_to_nvfp4(Format format, Inputs inputs) {
+  return inputs == Inputs::kNvfp4 && format == Format::kNvfp4;
+}
+/// Whether the format has a case of its own for these inputs.
+bool has_inputs(Format format, Inputs inputs) {
+  if (inputs == Inputs::kNvfp4) return rounds_to_nvfp4(format, inputs) && multiplies_nvfp4();
+  return inputs == Inputs::kF32 || rounds(format, inputs);
+}
 
 // Over the outputs' root mean square. The reference rounds what the kernel does; what lies between
 // two steps may fall to the other side.
-double tolerance(Format format, bool exact) { return rounds(format, exact) ? 1e-4 : 2e-5; }
+double tolerance(Format format, Inputs inputs) { return rounds(format, inputs) ? 1e-4 : 2e-5; }
 
 uint32_t float_bits(float x) {
   uint32_t bits;
@@ -53,8 +69,48 @@ double as_operand(float x, Format format) {
   return first + round_to(x - first, 8);
 }
 
+// The code of a value in a format of few: the nearest, ties to the even one.
+template <typename Decode>
+int nearest_code(double value, int codes, const Decode& decode) {
+  int best = 0;
+  for (int code = 1; code < codes; ++code) {
+    const double far = std::abs(decode(code) - value), least = std::abs(decode(best) - value);
+    if (far < least || (far == least && code % 2 == 0)) best = code;
+  }
+  return best;
+}
+
+// 128 columns times a power of two, then E2M1 with an E4M3 for 16 of them.
+void round_to_nvfp4(std::vector<double>& row) {
+  static constexpr double kE2m1[8] = {0, .5, 1, 1.5, 2, 3, 4, 6};
+  const auto largest = [&](size_t begin, size_t count) {
+    double most = 0;
+    for (size_t k = begin; k < std::min(row.size(), begin + count); ++k) {
+      most = std::max(most, std::abs(row[k]));
+    }
+    return most;
+  };
+  for (size_t segment = 0; segment < row.size(); segment += 128) {
+    int exponent = 0;
+    std::frexp(largest(segment, 128), &exponent);
+    const double power = std::ldexp(1, 11 - exponent);  // to [2^10, 2^11)
+    for (size_t group = segment; group < std::min(row.size(), segment + 128); group += 16) {
+      const auto sixth = static_cast<float>(largest(group, 16) * power) / 6.0f;
+      const auto scale = static_cast<float>(e4m3_value(static_cast<uint8_t>(nearest_code(
+          sixth, 0x7f, [](int code) { return e4m3_value(static_cast<uint8_t>(code)); }))));
+      const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
+      for (size_t k = group; k < std::min(row.size(), group + 16); ++k) {
+        const double level = static_cast<float>(std::abs(row[k]) * power) * inverse;
+        const int code = nearest_code(level, 8, [](int c) { return kE2m1[c]; });
+        row[k] = std::copysign(kE2m1[code] * scale / power, row[k]);
+      }
+    }
+  }
+}
+
 // The inputs that the product sees.
-std::vector<double> seen(const Input& in, Format format, bool exact) {
+std::vector<double> seen(const Input& in, Format format, Inputs inputs) {
+  const bool operands = rounds(format, inputs) && !rounds_to_nvfp4(format, inputs);
   std::vector<double> out;
   for (int t = 0; t < in.tokens; ++t) {
     const float* x = &in.x[static_cast<size_t>(t) * in.columns];
@@ -67,8 +123,9 @@ std::vector<double> seen(const Input& in, Format format, bool exact) {
         value *= 1.0f / (1.0f + std::exp(-in.gate[static_cast<size_t>(t) * in.columns + k]));
       }
       if (!in.norm.empty()) value *= in.norm[k];
-      row.push_back(rounds(format, exact) ? as_operand(value, format) : value);
+      row.push_back(operands ? as_operand(value, format) : value);
     }
+    if (rounds_to_nvfp4(format, inputs)) round_to_nvfp4(row);
     const double factor = in.norm.empty() ? 1 : 1 / std::sqrt(squares / in.columns + in.epsilon);
     for (const double value : row) out.push_back(value * factor);
   }
@@ -81,8 +138,9 @@ double as_half(double value) {
 
 // [tokens][rows]
 std::vector<double> product(const HostMatrix& m, const std::vector<double>& x, int tokens,
-                            bool exact) {
-  const bool halves = !exact && scale_bytes(m.format) == 2;  // with their scales in them
+                            Inputs inputs) {
+  const bool halves =
+      inputs != Inputs::kF32 && scale_bytes(m.format) == 2;  // with their scales in them
   std::vector<double> out(static_cast<size_t>(tokens) * m.rows);
   std::vector<double> row(static_cast<size_t>(m.columns));
   for (int n = 0; n < m.rows; ++n) {
@@ -115,9 +173,9 @@ const Case kCases[] = {
     {{35}, 64, 16, false, true},
 };
 
-void run_case(const Case& c, Format format, bool exact, simt::Order order) {
-  SCOPED_TRACE(testing::Message() << name(format) << (exact ? " exact " : " ") << c.rows[0] << 'x'
-                                  << c.columns << " for " << c.tokens);
+void run_case(const Case& c, Format format, Inputs inputs, simt::Order order) {
+  SCOPED_TRACE(testing::Message() << name(format) << " by " << name(inputs) << ' ' << c.rows[0]
+                                  << 'x' << c.columns << " for " << c.tokens);
   TestGpu gpu(order);
   const Input input = random_input(c.tokens, c.columns, c.norm, c.gate);
   std::vector<HostMatrix> matrices;
@@ -137,14 +195,14 @@ void run_case(const Case& c, Format format, bool exact, simt::Order order) {
   args.epsilon = input.epsilon;
   args.tokens = c.tokens;
   args.accumulate = c.accumulate;
-  args.exact = exact;
+  args.inputs = inputs;
   gpu.run(gpu.kernels().matvec, args);
-  const std::vector<double> x = seen(input, format, exact);
+  const std::vector<double> x = seen(input, format, inputs);
   for (size_t m = 0; m < matrices.size(); ++m) {
-    std::vector<double> expected = product(matrices[m], x, c.tokens, exact);
+    std::vector<double> expected = product(matrices[m], x, c.tokens, inputs);
     for (size_t i = 0; c.accumulate && i < expected.size(); ++i) expected[i] += before[m][i];
     EXPECT_LT(relative_error(gpu.get(args.outs[m], expected.size()), expected),
-              tolerance(format, exact))
+              tolerance(format, inputs))
         << "matrix " << m;
   }
 }
@@ -157,15 +215,17 @@ TEST_P(Products, Matvec) {
   for (const Case& c : kCases) {
     if (c.columns % column_multiple(GetParam())) continue;
     for (const simt::Order order : orders()) {
-      run_case(c, GetParam(), true, order);
-      if (rounds(GetParam(), false)) run_case(c, GetParam(), false, order);
+      for (const Inputs inputs : kAllInputs) {
+        if (has_inputs(GetParam(), inputs)) run_case(c, GetParam(), inputs, order);
+      }
     }
   }
 }
 
 TEST_P(Products, GateUp) {
   for (const int tokens : {1, 3, 16}) {
-    for (const bool exact : {true, false}) {
+    for (const Inputs inputs : kAllInputs) {
+      if (!has_inputs(GetParam(), inputs)) continue;
       TestGpu gpu(simt::Order::kRandom);
       const Input input = random_input(tokens, 1120, true, false);
       const HostMatrix gate = random_matrix(GetParam(), 21, 1120, 71, true),
@@ -178,16 +238,16 @@ TEST_P(Products, GateUp) {
       args.epsilon = input.epsilon;
       args.out = gpu.empty<float>(static_cast<size_t>(tokens) * 21);
       args.tokens = tokens;
-      args.exact = exact;
+      args.inputs = inputs;
       gpu.run(gpu.kernels().gate_up, args);
-      const std::vector<double> x = seen(input, GetParam(), exact);
-      std::vector<double> expected = product(gate, x, tokens, exact);
-      const std::vector<double> other = product(up, x, tokens, exact);
+      const std::vector<double> x = seen(input, GetParam(), inputs);
+      std::vector<double> expected = product(gate, x, tokens, inputs);
+      const std::vector<double> other = product(up, x, tokens, inputs);
       for (size_t i = 0; i < expected.size(); ++i) {
         expected[i] *= other[i] / (1 + std::exp(-expected[i]));
       }
       EXPECT_LT(relative_error(gpu.get(args.out, expected.size()), expected),
-                3 * tolerance(GetParam(), exact));
+                3 * tolerance(GetParam(), inputs));
     }
   }
 }
@@ -207,7 +267,8 @@ TEST_P(Products, Gemm) {
       args.tokens = tokens;
       args.accumulate = rows == 70;
       gpu.run(gpu.kernels().gemm, args);
-      std::vector<double> expected = product(matrix, seen(input, GetParam(), true), tokens, true);
+      std::vector<double> expected =
+          product(matrix, seen(input, GetParam(), Inputs::kF32), tokens, Inputs::kF32);
       for (size_t i = 0; args.accumulate && i < expected.size(); ++i) expected[i] += before[i];
       EXPECT_LT(relative_error(gpu.get(args.out, expected.size()), expected), 2e-5);
     }
@@ -222,25 +283,36 @@ TEST_P(Products, InputsOfAnySize) {
   for (const float size : {1e9f, 1e-12f}) {
     Input input = random_input(9, columns, false, false);
     for (size_t i = 0; i < input.x.size(); ++i) input.x[i] *= i % 7 == 3 ? size : size * 1e-3f;
-    TestGpu gpu;
-    MatvecArgs args;
-    args.matrices[0] = matrix.on(gpu);
-    args.count = 1;
-    args.outs[0] = gpu.empty<float>(9 * rows);
-    args.x = gpu.put(input.x);
-    args.tokens = 9;
-    gpu.run(gpu.kernels().matvec, args);
-    EXPECT_LT(relative_error(gpu.get(args.outs[0], 9 * rows),
-                             product(matrix, seen(input, GetParam(), false), 9, false)),
-              tolerance(GetParam(), false))
-        << size;
+    for (const Inputs inputs : kAllInputs) {
+      if (!has_inputs(GetParam(), inputs)) continue;
+      TestGpu gpu;
+      MatvecArgs args;
+      args.matrices[0] = matrix.on(gpu);
+      args.count = 1;
+      args.outs[0] = gpu.empty<float>(9 * rows);
+      args.x = gpu.put(input.x);
+      args.tokens = 9;
+      args.inputs = inputs;
+      gpu.run(gpu.kernels().matvec, args);
+      EXPECT_LT(relative_error(gpu.get(args.outs[0], 9 * rows),
+                               product(matrix, seen(input, GetParam(), inputs), 9, inputs)),
+                tolerance(GetParam(), inputs))
+          << size;
+    }
   }
+}
+
+TEST(ProductsOfNvfp4, RunWhereTheGpuHasThem) {
+  if (!multiplies_nvfp4()) {
+    GTEST_SKIP() << "the GPU is not of capability 12.0: no case multiplies NVFP4 by NVFP4";
+  }
+  run_case({{35}, 1184, 16, true}, Format::kNvfp4, Inputs::kNvfp4, simt::Order::kReverse);
 }
 
 // Sums over several tiles, of blocks in different parts of a matrix.
 TEST(ProductRows, OfATallMatrix) {
-  run_case({{1040}, 3168, 1, true}, Format::kNvfp4, false, simt::Order::kForward);
-  run_case({{1040}, 3168, 2, true}, Format::kInt8, false, simt::Order::kReverse);
+  run_case({{1040}, 3168, 1, true}, Format::kNvfp4, Inputs::k16Bits, simt::Order::kForward);
+  run_case({{1040}, 3168, 2, true}, Format::kInt8, Inputs::k16Bits, simt::Order::kReverse);
 }
 
 // ADR 9: a token's bits do not depend on the tokens beside it.
@@ -248,7 +320,8 @@ void expect_same_bits(Format format, int columns) {
   const int rows = 19;
   const Input input = random_input(kMaxDecodeTokens, columns, true, false);
   const HostMatrix matrix = random_matrix(format, rows, columns, 91);
-  for (const bool exact : {true, false}) {
+  for (const Inputs inputs : kAllInputs) {
+    if (!has_inputs(format, inputs)) continue;
     std::vector<float> all;
     for (const int tokens : {16, 8, 5, 4, 2, 1}) {
       TestGpu gpu;
@@ -259,7 +332,7 @@ void expect_same_bits(Format format, int columns) {
       args.x = gpu.put(input.x);
       args.norm_weight = gpu.put(input.norm);
       args.tokens = tokens;
-      args.exact = exact;
+      args.inputs = inputs;
       gpu.run(gpu.kernels().matvec, args);
       const auto out = gpu.get(args.outs[0], static_cast<size_t>(rows) * tokens);
       if (all.empty()) all = out;
@@ -274,13 +347,13 @@ TEST_P(Products, SameBitsInAnyBatch) {
 }
 
 // What a layer of true size moves.
-void expect_budget(Format format, const std::vector<int>& rows, int columns, int tokens,
-                   bool pair) {
+void expect_budget(Format format, const std::vector<int>& rows, int columns, int tokens, bool pair,
+                   Inputs inputs = Inputs::k16Bits) {
   SCOPED_TRACE(testing::Message() << name(format) << ' ' << rows[0] << 'x' << columns << " for "
                                   << tokens);
   TestGpu gpu;
-  const size_t inputs = static_cast<size_t>(tokens) * columns;
-  double read = 4.0 * (static_cast<double>(inputs) + columns), written = 0;
+  const size_t elements = static_cast<size_t>(tokens) * columns;
+  double read = 4.0 * (static_cast<double>(elements) + columns), written = 0;
   Matrix matrices[kMaxMatrices];
   float* outs[kMaxMatrices];
   int count = 0;
@@ -291,10 +364,11 @@ void expect_budget(Format format, const std::vector<int>& rows, int columns, int
     outs[count++] = gpu.empty<float>(static_cast<size_t>(n) * tokens);
     written += pair ? 2.0 * n * tokens : 4.0 * n * tokens;
   }
-  const float* x = gpu.put(random_floats(inputs, 1));
+  const float* x = gpu.put(random_floats(elements, 1));
   const float* norm = gpu.put(random_floats(static_cast<size_t>(columns), 2));
   if (pair) {
-    gpu.run(gpu.kernels().gate_up, {matrices[0], matrices[1], x, norm, 0.1f, outs[0], tokens});
+    gpu.run(gpu.kernels().gate_up,
+            {matrices[0], matrices[1], x, norm, 0.1f, outs[0], tokens, inputs});
   } else {
     MatvecArgs args;
     std::copy_n(matrices, count, args.matrices);
@@ -303,6 +377,7 @@ void expect_budget(Format format, const std::vector<int>& rows, int columns, int
     args.x = x;
     args.norm_weight = norm;
     args.tokens = tokens;
+    args.inputs = inputs;
     gpu.run(gpu.kernels().matvec, args);
   }
   const simt::Counters c = gpu.counted();
@@ -321,6 +396,9 @@ TEST(ProductBudget, OfTrueShapes) {
   }
   expect_budget(Format::kNvfp4, {4096}, 12288, 1, false);
   expect_budget(Format::kNvfp4, {3072, 3072}, 4096, 16, true);
+  for (const int tokens : {1, 16}) {
+    expect_budget(Format::kNvfp4, {1024, 1024}, 4096, tokens, true, Inputs::kNvfp4);
+  }
   for (const Format format : {Format::kF16, Format::kInt8, Format::kBF16, Format::kF8, Format::kQ8,
                               Format::kQ4, Format::kQ4Min}) {
     for (const int tokens : {1, 5, 16}) expect_budget(format, {1024}, 3584, tokens, false);

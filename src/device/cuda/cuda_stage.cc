@@ -77,6 +77,13 @@ Status CudaStage::check_options() const {
   if (options_.kv == KvType::kInt16) {
     return invalid_argument("cuda", "keys and values are not kept as int16");
   }
+  const GpuInfo& gpu = gpu_.info();
+  if (options_.nvfp4_activations && !gpu.multiplies_nvfp4()) {
+    return invalid_argument("cuda", "device ", device_, ", a ", gpu.name, " of capability ",
+                            gpu.major, ".", gpu.minor,
+                            ", does not multiply NVFP4 by NVFP4 in our kernels; 12.0 does: leave "
+                            "out \"activations: nvfp4\"");
+  }
   if (options_.page_tokens <= 0 || options_.page_tokens % 16 != 0) {
     return invalid_argument("cuda", "page_tokens must be a multiple of 16, not ",
                             options_.page_tokens);

@@ -64,6 +64,10 @@ class CudaStage : public Stage {
   void put_logits(Launches& go, const View& view, int first_row, int rows);
 
   // The layers (cuda_stage_layers.cc).
+  Inputs inputs() const {
+    if (options_.exact) return Inputs::kF32;
+    return options_.nvfp4_activations ? Inputs::kNvfp4 : Inputs::k16Bits;
+  }
   void put_layer(Launches& go, const View& view, const LayerWeights& layer);
   void put_mixer(Launches& go, const View& view, const LayerWeights& layer,
                  const AttentionWeights& mixer);

@@ -103,7 +103,7 @@ void CudaStage::put_ffn(Launches& go, const View& view, const LayerWeights& laye
     args.epsilon = layer.ffn_norm.epsilon;
     args.out = space_.mixed;
     args.tokens = view.size.tokens;
-    args.exact = options_.exact;
+    args.inputs = inputs();
     go("gate_up", go.kernels().gate_up, args);
   } else {
     put_products(go, view, {{&ffn.gate, space_.gate}, {&ffn.up, space_.up}}, space_.hidden,
@@ -159,7 +159,7 @@ void CudaStage::put_matvecs(Launches& go, std::initializer_list<MatrixProduct> p
     }
     args.tokens = tokens;
     args.accumulate = accumulate;
-    args.exact = options_.exact;
+    args.inputs = inputs();
     go("matvec", go.kernels().matvec, args);
   }
 }

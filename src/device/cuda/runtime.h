@@ -28,6 +28,9 @@ struct GpuInfo {
   int minor = 0;
   int multiprocessors = 0;
   uint64_t memory_bytes = 0;
+
+  /// Whether it runs products with Inputs::kNvfp4.
+  bool multiplies_nvfp4() const { return major == 12 && minor == 0; }
 };
 
 using StreamHandle = struct OpaqueStream*;

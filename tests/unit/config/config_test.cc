@@ -20,7 +20,7 @@ devices:
 placement:
   stages:
     - {device: cpu0, layers: 0-14}
-    - {device: cpu1, layers: 15, weights: nvfp4}
+    - {device: cpu1, layers: 15, weights: nvfp4, activations: nvfp4}
 scheduler: {max_sequences: 8, max_queue: 9, prefill_chunk_tokens: 128,
             kv_cache: {memory: 512 MB, page_tokens: 32, dtype: int8}}
 log: {level: off, format: json}
@@ -56,6 +56,8 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->stages[1].last_layer, 15);
   EXPECT_EQ(config->stages[0].weights, "keep");
   EXPECT_EQ(config->stages[1].weights, "nvfp4");
+  EXPECT_EQ(config->stages[0].activations, "auto");
+  EXPECT_EQ(config->stages[1].activations, "nvfp4");
   EXPECT_EQ(config->stages[1].where.to_string(), "two.yaml:11");
   EXPECT_EQ(config->scheduler.max_sequences, 8);
   EXPECT_EQ(config->scheduler.max_queue, 9);

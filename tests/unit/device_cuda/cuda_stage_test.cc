@@ -186,6 +186,39 @@ TEST_P(CudaStages, FastPromptsAreAsRightWithoutTheLibrary) {
   EXPECT_LE(found.rms, std::string(GetParam()).find("Q4_0") != std::string::npos ? .0477 : .0027);
 }
 
+// Of generated tokens: rounding what NVFP4 is multiplied by costs what four bits cost in a model
+// that is random and small.
+TEST(CudaNvfp4, RoundsActivationsWhereItIsAskedTo) {
+  const auto model = load_test_model("hf/tiny-qwen3-nvfp4");
+  const int layers = static_cast<int>(model->spec.layers.size());
+  const Expected expected("hf/tiny-qwen3-nvfp4");
+  const std::vector<int32_t> prompt(expected.prompt.begin(), expected.prompt.begin() + 6);
+  const auto error = [&](bool exact, bool nvfp4) {
+    Stages stages(model, {{On::kCuda, layers}}, {.exact = exact, .nvfp4_activations = nvfp4});
+    return errors(stages.run({prompt}, 1)[0], expected).rms;
+  };
+  const double found = error(false, true);
+  EXPECT_GT(found, 0.1);
+  EXPECT_LT(found, 0.8);  // of logits of 1.5
+  EXPECT_LT(error(false, false), 0.06);
+  EXPECT_LT(error(true, true), 2e-3);  // an exact stage rounds nothing
+}
+
+TEST(CudaNvfp4, IsForGpusThatHaveIt) {
+  const auto model = load_test_model("gguf/tiny-llama.gguf");
+  StageOptions stage = stage_options(model, 0, 4, {.nvfp4_activations = true});
+  const auto hopper = make_simulated_cuda_device({.major = 9});
+  ASSERT_TRUE(hopper.ok());
+  EXPECT_EQ(
+      (*hopper)->make_stage(stage).status().message(),
+      "[cuda] device gpu0, a simulated of capability 9.0, does not multiply NVFP4 by NVFP4 in "
+      "our kernels; 12.0 does: leave out \"activations: nvfp4\"");
+  const auto cpu = make_cpu_device({"cpu0", 1, {}, ""});
+  ASSERT_TRUE(cpu.ok());
+  EXPECT_EQ((*cpu)->make_stage(stage).status().message(),
+            "[cpu] activations are not rounded to nvfp4; that is for GPUs");
+}
+
 TEST(CudaConversion, GivesWhatItGivesOnCpus) {
   const auto model = load_test_model("gguf/tiny-qwen3_5.gguf");
   const int layers = static_cast<int>(model->spec.layers.size());
@@ -208,8 +241,8 @@ TEST(CudaConversion, GivesWhatItGivesOnCpus) {
   }
 }
 
-// Beside keys and values in F32, of the whole prompt and of generated tokens. Inputs of products are
-// rounded to F16 in both, which tips over differently where keys and values differ.
+// Beside keys and values in F32, of the whole prompt and of generated tokens. Inputs of products
+// are rounded to F16 in both, which tips over differently where keys and values differ.
 TEST(CudaKv, IsKeptAsOptionsSay) {
   const auto model = load_test_model("gguf/wide-llama-F16.gguf");
   const int layers = static_cast<int>(model->spec.layers.size());
