@@ -1,6 +1,7 @@
 // What a simulated thread calls: accesses, collectives, its end.
 #include "kernels/simt/thread.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -149,8 +150,18 @@ void Run::check_shared(const Region& region, size_t offset, uint32_t bytes, bool
 
 void Run::check_global(const Region& region, size_t offset, uint32_t bytes, bool write,
                        bool atomic) {
+  if (!running->ordered) {
+    if (write) fail("writes before it waits for the kernel before it");
+    // The kernel before may have been let go on in turn before the one that writes this has ended.
+    const uint32_t* const writers = region.writers + offset;
+    if (std::any_of(writers, writers + bytes, [](uint32_t interval) { return interval != 0; })) {
+      fail(
+          "reads bytes at %zu of a buffer of %zu, which a kernel wrote, before it waits for the "
+          "kernel before it",
+          offset, region.bytes);
+    }
+  }
   if (!write) return;
-  if (!running->ordered) fail("writes before it waits for the kernel before it");
   if (atomic) return;
   const auto thread = static_cast<uint16_t>(running->index.thread);
   const Warp& warp = pool.warps[thread / kLanes];

@@ -150,6 +150,21 @@ TEST_P(Faults, WriteBeforeThePreviousKernelEnded) {
               HasSubstr("ends without waiting"));
 }
 
+void read_early(const float* from, float* to) {
+  const float value = global(from)[thread_x()];
+  wait_for_previous();
+  global(to)[thread_x()] = value;
+}
+
+// What no kernel writes, as weights, may be read early.
+TEST_P(Faults, ReadBeforeThePreviousKernelEnded) {
+  const float* from = device.put(std::vector<float>(32));
+  float *once = device.empty<float>(32), *twice = device.empty<float>(32);
+  EXPECT_THAT(device.run(read_early, {1}, 32, 0, from, once), IsEmpty());
+  EXPECT_THAT(device.run(read_early, {1}, 32, 0, static_cast<const float*>(once), twice),
+              HasSubstr("which a kernel wrote, before it waits"));
+}
+
 // --- Shared memory -------------------------------------------------------------------------
 
 enum class Missing { kNothing, kBlockBarrier, kStore };
