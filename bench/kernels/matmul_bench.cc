@@ -27,11 +27,8 @@ class Product {
         weights_(type, shape.rows, shape.columns,
                  random_matrix(type, shape.rows, shape.columns, 7)),
         x_(random_floats(static_cast<size_t>(shape.tokens) * shape.columns, 11)),
-        quantized_(shape.tokens, shape.columns),
-        out_(static_cast<size_t>(shape.tokens) * shape.rows) {
-    cpu_kernels(Isa::kScalar)
-        ->quantize_rows(x_.data(), x_stride(), shape.tokens, shape.columns, 0, quantized_.rows);
-  }
+        rounded_(*cpu_kernels(Isa::kScalar), x_.data(), shape.tokens, shape.columns),
+        out_(static_cast<size_t>(shape.tokens) * shape.rows) {}
 
   const PackedMatrix& matrix() const { return weights_.matrix; }
 
@@ -39,7 +36,7 @@ class Product {
   void run(const CpuKernels& kernels, const PackedMatrix& w, int begin, int end) {
     const MatmulOutput out{out_.data(), static_cast<size_t>(shape_.rows)};
     if (shape_.int8) {
-      kernels.matmul_int8(w, begin, end, quantized_.rows, shape_.tokens, out);
+      rounded_.multiply(kernels, w, begin, end, shape_.tokens, out);
     } else {
       kernels.matmul_f32(w, begin, end, x_.data(), x_stride(), shape_.tokens, out);
     }
@@ -70,9 +67,8 @@ class Product {
     std::vector<float> expected(static_cast<size_t>(shape_.rows));
     const MatmulOutput out{expected.data(), expected.size()};
     if (shape_.int8) {
-      const QuantizedStorage one(1, shape_.columns);
-      reference.quantize_rows(x, x_stride(), 1, shape_.columns, 0, one.rows);
-      reference.matmul_int8(matrix(), panel, panel + 1, one.rows, 1, out);
+      const RoundedRows one(reference, x, 1, shape_.columns);
+      one.multiply(reference, matrix(), panel, panel + 1, 1, out);
     } else {
       reference.matmul_f32(matrix(), panel, panel + 1, x, x_stride(), 1, out);
     }
@@ -92,7 +88,7 @@ class Product {
   const MatmulShape shape_;
   const Packed weights_;
   const std::vector<float> x_;
-  QuantizedStorage quantized_;
+  RoundedRows rounded_;
   std::vector<float> out_;
 };
 

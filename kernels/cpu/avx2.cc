@@ -27,14 +27,24 @@ namespace {
 }  // namespace avx2
 
 const CpuKernels& avx2_kernels() {
-  static constexpr CpuKernels kTable{Isa::kAvx2,           "avx2",
-                                     avx2::quantize_rows,  avx2::quantize_residuals,
-                                     avx2::matmul_int8,    avx2::matmul_f32,
-                                     avx2::rms_norm,       avx2::silu_mul,
-                                     avx2::sigmoid_mul,    avx2::scale_to_length,
-                                     avx2::conv_silu,      avx2::delta_rule,
-                                     avx2::rope,           avx2::kv_append,
-                                     avx2::attention,      avx2::attention_part,
+  static constexpr CpuKernels kTable{Isa::kAvx2,
+                                     "avx2",
+                                     avx2::quantize_rows,
+                                     avx2::quantize_residuals,
+                                     avx2::quantize_rows_wide,
+                                     avx2::matmul_int8,
+                                     avx2::matmul_int16,
+                                     avx2::matmul_f32,
+                                     avx2::rms_norm,
+                                     avx2::silu_mul,
+                                     avx2::sigmoid_mul,
+                                     avx2::scale_to_length,
+                                     avx2::conv_silu,
+                                     avx2::delta_rule,
+                                     avx2::rope,
+                                     avx2::kv_append,
+                                     avx2::attention,
+                                     avx2::attention_part,
                                      avx2::attention_merge};
   return kTable;
 }

@@ -80,6 +80,22 @@ void quantize_residuals(const float* x, size_t x_stride, int rows, int columns, 
   }
 }
 
+void quantize_rows_wide(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                        const WideRows& out) {
+  const Vec limit = Vec::set(kWordLimit);
+  for (int r = 0; r < rows; ++r) {
+    const size_t target = static_cast<size_t>(first_row + r);
+    int16_t* quants = out.values + target * out.padded_columns;
+    for_groups(x + r * x_stride, columns, out.groups(), [&](Vec a, Vec b, int g) {
+      const float amax = largest(max(abs(a), abs(b)));
+      const Vec inverse = Vec::set(amax > 0 ? kWordLimit / amax : 0.0f);
+      store_i16(min(a * inverse, limit), quants + g * kGroup);
+      store_i16(min(b * inverse, limit), quants + g * kGroup + 16);
+      out.scales[target * out.groups() + g] = amax / kWordLimit;
+    });
+  }
+}
+
 void rms_norm(const float* x, const float* weight, float epsilon, int columns, float* out) {
   Vec squares = Vec::zero();
   for_vectors(columns, [&](int k, int n) {

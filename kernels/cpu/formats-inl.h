@@ -1,9 +1,10 @@
 // Reading packed weights, format by format. Included by each instruction set's .cc inside its
 // namespace, after its simd header.
 
-/// Calls run with the quantized format as an integral constant; not at all for any other format.
+/// Calls run with the format as an integral constant if its products are with int8; not at all
+/// otherwise.
 template <typename Run>
-void with_quantized_format(Format format, const Run& run) {
+void with_int8_format(Format format, const Run& run) {
   const auto try_format = [&]<Format kFormat>(std::integral_constant<Format, kFormat> constant) {
     if (format == kFormat) run(constant);
   };
@@ -28,18 +29,20 @@ template <Format kFormat>
   return nibbles;
 }
 
-/// Calls use(levels, column) for every 4 columns of a group; the first of them is `column` of the
-/// group.
+/// Columns of a step: what a 32-bit lane holds of activations.
+constexpr int step_columns(bool wide) { return wide ? 2 : 4; }
+
+/// Calls use(levels, step) for every step of a group.
 template <Format kFormat, typename Use>
-[[gnu::always_inline]] inline void for_quads(const uint8_t* quants, const Use& use) {
-  constexpr int kColumns = layout(kFormat).group;
-  if constexpr (layout(kFormat).quants == Quants::kBytes) {
-    for (int v = 0; v < kColumns / 4; ++v) use(Bytes::load(quants + v * 64), v * 4);
+[[gnu::always_inline]] inline void for_steps(const uint8_t* quants, const Use& use) {
+  constexpr int kSteps = layout(kFormat).group / step_columns(is_wide(kFormat));
+  if constexpr (layout(kFormat).quants != Quants::kNibbles) {
+    for (int v = 0; v < kSteps; ++v) use(Bytes::load(quants + v * 64), v);
   } else {
-    for (int v = 0; v < kColumns / 8; ++v) {
+    for (int v = 0; v < kSteps / 2; ++v) {
       const Bytes pairs = Bytes::load(quants + v * 64);
-      use(levels<kFormat>(low_nibbles(pairs)), v * 4);
-      use(levels<kFormat>(high_nibbles(pairs)), kColumns / 2 + v * 4);
+      use(levels<kFormat>(low_nibbles(pairs)), v);
+      use(levels<kFormat>(high_nibbles(pairs)), kSteps / 2 + v);
     }
   }
 }

@@ -31,6 +31,15 @@ struct QuantizedRows {
   int groups() const { return padded_columns / kGroup; }
 };
 
+/// Rows of activations rounded to integers of 14 bits, one scale a group of 32.
+struct WideRows {
+  int16_t* values = nullptr;  ///< [rows][padded_columns], of kWordLimit at most
+  float* scales = nullptr;    ///< [rows][padded_columns / 32]
+  int padded_columns = 0;     ///< K rounded up to 64
+
+  int groups() const { return padded_columns / kGroup; }
+};
+
 /// out[t * out_stride + n] (+)= sum over k of w[n][k] * x[t][k]
 struct MatmulOutput {
   float* data = nullptr;
@@ -84,9 +93,17 @@ struct CpuKernels {
   void (*quantize_residuals)(const float* x, size_t x_stride, int rows, int columns, int first_row,
                              const QuantizedRows& quantized, const QuantizedRows& out);
 
-  /// Panels [panel_begin, panel_end) for all `tokens`; w is of a quantized format.
+  /// quantize_rows for a product with int16. NaN becomes a number.
+  void (*quantize_rows_wide)(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                             const WideRows& out);
+
+  /// Panels [panel_begin, panel_end) for all `tokens`; w is of a quantized format that is not wide.
   void (*matmul_int8)(const PackedMatrix& w, int panel_begin, int panel_end, const QuantizedRows& x,
                       int tokens, const MatmulOutput& out);
+
+  /// The same of a wide format.
+  void (*matmul_int16)(const PackedMatrix& w, int panel_begin, int panel_end, const WideRows& x,
+                       int tokens, const MatmulOutput& out);
 
   /// The same with float activations, any format.
   void (*matmul_f32)(const PackedMatrix& w, int panel_begin, int panel_end, const float* x,

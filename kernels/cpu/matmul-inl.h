@@ -14,17 +14,27 @@ inline void store_rows(const MatmulOutput& out, int token, int row, int rows, Ve
 }
 
 #include "kernels/cpu/matmul_float-inl.h"
-#include "kernels/cpu/matmul_int8-inl.h"
-#include "kernels/cpu/matmul_int8_swept-inl.h"
+#include "kernels/cpu/matmul_integer-inl.h"
+#include "kernels/cpu/matmul_swept-inl.h"
+
+template <Format kFormat, typename Rows>
+void integer_product(const PackedMatrix& w, int panel_begin, int panel_end, const Rows& x,
+                     int tokens, const MatmulOutput& out) {
+  if (tokens < kSweepFrom) {
+    integer_panels<kFormat>(w, panel_begin, panel_end, x, tokens, out);
+  } else {
+    integer_swept<kFormat>(w, panel_begin, panel_end, x, tokens, out);
+  }
+}
 
 void matmul_int8(const PackedMatrix& w, int panel_begin, int panel_end, const QuantizedRows& x,
                  int tokens, const MatmulOutput& out) {
-  const auto run = [&]<Format kFormat>(std::integral_constant<Format, kFormat>) {
-    if (tokens < kSweepFrom) {
-      int8_panels<kFormat>(w, panel_begin, panel_end, x, tokens, out);
-    } else {
-      int8_swept<kFormat>(w, panel_begin, panel_end, x, tokens, out);
-    }
-  };
-  with_quantized_format(w.format, run);
+  with_int8_format(w.format, [&]<Format kFormat>(std::integral_constant<Format, kFormat>) {
+    integer_product<kFormat>(w, panel_begin, panel_end, x, tokens, out);
+  });
+}
+
+void matmul_int16(const PackedMatrix& w, int panel_begin, int panel_end, const WideRows& x,
+                  int tokens, const MatmulOutput& out) {
+  integer_product<Format::kInt16>(w, panel_begin, panel_end, x, tokens, out);
 }

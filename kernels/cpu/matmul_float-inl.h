@@ -22,6 +22,13 @@ struct FloatSums {
   }
 };
 
+/// Word i of every row, as a float.
+inline Vec word_to_float(Bytes b, int i) {
+  const Vec high = byte_to_float(b, 2 * i + 1), one = Vec::set(1);
+  const Vec negative = min(max(high - Vec::set(127), Vec::zero()), one);
+  return fma(high - negative * Vec::set(256), Vec::set(256), byte_to_float(b, 2 * i));
+}
+
 /// Dequantizes a group to floats, [columns][16]; columns past the matrix's are 0.
 template <Format kFormat>
 void widen_group(const uint8_t* block, int group, float* out) {
@@ -31,9 +38,12 @@ void widen_group(const uint8_t* block, int group, float* out) {
   Vec m = Vec::zero();
   if constexpr (layout(kFormat).minimums)
     m = load_scales<kFormat>(block + minimums_at(kFormat) + group * kScales);
-  for_quads<kFormat>(block + group * group_quants_bytes(kFormat), [&](Bytes w, int column) {
-    for (int i = 0; i < 4; ++i)
-      fma(byte_to_float(w, i) - zero, d, m).store(out + (column + i) * kPanelRows);
+  for_steps<kFormat>(block + group * group_quants_bytes(kFormat), [&](Bytes w, int step) {
+    constexpr int kColumns = step_columns(is_wide(kFormat));
+    for (int i = 0; i < kColumns; ++i) {
+      const Vec quant = is_wide(kFormat) ? word_to_float(w, i) : byte_to_float(w, i) - zero;
+      fma(quant, d, m).store(out + (step * kColumns + i) * kPanelRows);
+    }
   });
 }
 
@@ -93,7 +103,9 @@ void matmul_f32(const PackedMatrix& w, int panel_begin, int panel_end, const flo
       return run(std::integral_constant<Format, Format::kBF16>{});
     case Format::kF8:
       return run(std::integral_constant<Format, Format::kF8>{});
+    case Format::kInt16:
+      return run(std::integral_constant<Format, Format::kInt16>{});
     default:
-      return with_quantized_format(w.format, run);
+      return with_int8_format(w.format, run);
   }
 }

@@ -26,14 +26,24 @@ namespace {
 }  // namespace neon
 
 const CpuKernels& neon_kernels() {
-  static constexpr CpuKernels kTable{Isa::kNeonDot,        "neon-dot",
-                                     neon::quantize_rows,  neon::quantize_residuals,
-                                     neon::matmul_int8,    neon::matmul_f32,
-                                     neon::rms_norm,       neon::silu_mul,
-                                     neon::sigmoid_mul,    neon::scale_to_length,
-                                     neon::conv_silu,      neon::delta_rule,
-                                     neon::rope,           neon::kv_append,
-                                     neon::attention,      neon::attention_part,
+  static constexpr CpuKernels kTable{Isa::kNeonDot,
+                                     "neon-dot",
+                                     neon::quantize_rows,
+                                     neon::quantize_residuals,
+                                     neon::quantize_rows_wide,
+                                     neon::matmul_int8,
+                                     neon::matmul_int16,
+                                     neon::matmul_f32,
+                                     neon::rms_norm,
+                                     neon::silu_mul,
+                                     neon::sigmoid_mul,
+                                     neon::scale_to_length,
+                                     neon::conv_silu,
+                                     neon::delta_rule,
+                                     neon::rope,
+                                     neon::kv_append,
+                                     neon::attention,
+                                     neon::attention_part,
                                      neon::attention_merge};
   return kTable;
 }

@@ -1,8 +1,11 @@
 #include "kernels/cpu/pack.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <iterator>
 
+#include "kernels/common/half.h"
 #include "kernels/cpu/pack_rows.h"
 
 namespace mokume::kernels {
@@ -94,8 +97,34 @@ void pack_e2m1(const RowToPack& row) {
   }
 }
 
+// The group's exponent is that of its largest value, which becomes one of 13 bits.
+void pack_rounded(const RowToPack& row) {
+  for (int begin = 0; begin < row.shape.columns; begin += kGroup) {
+    const GroupTarget target = target_of(row, begin / kGroup);
+    const int count = std::min(kGroup, row.shape.columns - begin);
+    float values[kGroup] = {}, largest = 0;
+    for (int k = 0; k < count; ++k) {
+      uint16_t bits;
+      std::memcpy(&bits, row.source + static_cast<size_t>(begin + k) * 2, 2);
+      values[k] = half_to_float(bits);
+      largest = std::max(largest, std::fabs(values[k]));
+    }
+    int exponent = 0;
+    std::frexp(largest, &exponent);
+    exponent -= std::bit_width(static_cast<unsigned>(kWordLimit));
+    *target.scale = static_cast<uint8_t>(largest > 0 ? exponent + 127 : 0);
+    const float inverse = std::ldexp(1.0f, -exponent);
+    for (int k = 0; k < kGroup; ++k) {
+      const auto quant = static_cast<int16_t>(std::lrintf(values[k] * inverse));
+      std::memcpy(target.quants + k / 2 * 64 + k % 2 * 2, &quant, 2);
+    }
+  }
+}
+
 void pack_row(SourceType type, const RowToPack& row) {
   switch (type) {
+    case SourceType::kF16Rounded:
+      return pack_rounded(row);
     case SourceType::kF32:
       return pack_floats(row, 4);
     case SourceType::kF16:
@@ -152,8 +181,9 @@ constexpr TypeInfo kTypes[] = {
     {Format::kF8, 1, 1},
     {Format::kNVFP4, 16, 8},
     {Format::kInt8, 1, 1},
+    {Format::kInt16, 1, 2},
 };
-static_assert(std::size(kTypes) == static_cast<size_t>(SourceType::kI8Plus128) + 1);
+static_assert(std::size(kTypes) == static_cast<size_t>(SourceType::kF16Rounded) + 1);
 
 const TypeInfo& info(SourceType type) { return kTypes[static_cast<size_t>(type)]; }
 

@@ -24,7 +24,8 @@ enum class SourceType : uint8_t {
   kI8,
   kF8,
   kE2M1,
-  kI8Plus128  ///< bytes of the integer plus 128
+  kI8Plus128,  ///< bytes of the integer plus 128
+  kF16Rounded  ///< F16 that is to be packed as integers of 14 bits; none of it Inf or NaN
 };
 
 /// A matrix [N, K] as a checkpoint has it: rows of whole blocks.
@@ -35,7 +36,8 @@ struct SourceMatrix {
   const uint8_t* scales = nullptr;  ///< I8, I8Plus128, F8: f32 [N]; E2M1: E4M3 above 0, [N][K/16]
 };
 
-/// What a matrix of `type` is packed into: a format that holds its values without loss.
+/// What a matrix of `type` is packed into: a format that holds its values without loss; of
+/// kF16Rounded, those of at least 1/4 of their group's largest, and others within 2^-13 of that.
 Format packed_format(SourceType type);
 
 /// Columns and bytes of a block in the file's layout (ggml-common.h). Rows are whole blocks.

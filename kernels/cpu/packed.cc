@@ -56,6 +56,8 @@ float scale_value(Scales type, const uint8_t* scales, int index) {
 /// Column `i` of a group of row `lane`, without the zero.
 int quant_value(const Layout& layout, const uint8_t* quants, int lane, int i) {
   if (layout.quants == Quants::kBytes) return quants[i / 4 * 64 + lane * 4 + i % 4] - layout.zero;
+  if (layout.quants == Quants::kWords)
+    return load<int16_t>(quants + i / 2 * 64 + lane * 4 + i % 2 * 2);
   const int half = layout.group / 2;
   const uint8_t byte = quants[i % half / 4 * 64 + lane * 4 + i % 4];
   const int nibble = i < half ? byte & 15 : byte >> 4;

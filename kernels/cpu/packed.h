@@ -12,6 +12,7 @@
 //   bytes     a group of G columns is G/4 vectors; vector v holds columns 4v..4v+3
 //   nibbles   a group is G/8 vectors; vector v holds columns 4v..4v+3 in its low and
 //             G/2+4v..G/2+4v+3 in its high nibbles
+//   words     a group is G/2 vectors; vector v holds columns 2v and 2v+1 as int16
 //
 //   value = (level(quant) - zero) * scale * unit * factor of the matrix (+ minimum), where level()
 //   looks up a table in some formats; or times the row's scale instead of the factor.
@@ -40,12 +41,18 @@ enum class Format : uint8_t {
   kNVFP4,
   kInt8G32,
   kInt8G32Min,
-  kInt8G16
+  kInt8G16,
+  kInt16  ///< of kWordLimit at most, so that a group's products with as small ones fit int32
 };
 
 constexpr bool is_quantized(Format format) { return format >= Format::kQ8_0; }
+/// Whether its products are with activations of int16, not int8.
+constexpr bool is_wide(Format format) { return format == Format::kInt16; }
 
-enum class Quants : uint8_t { kBytes, kNibbles };
+/// The largest magnitude of 16-bit quants: 32 products of two of them fit int32.
+inline constexpr int kWordLimit = 8191;
+
+enum class Quants : uint8_t { kBytes, kNibbles, kWords };
 /// What a quant stands for, before the zero is taken off.
 enum class Levels : uint8_t { kLinear, kDoubledE2m1, kIq4Nl };
 /// Types of the scales of groups. E4M3 has no sign here; E8M0 is 2^(e - 127).
@@ -83,6 +90,8 @@ constexpr Layout layout(Format format) {
       return {Quants::kBytes, Levels::kLinear, 128, 32, Scales::kF32, true};
     case Format::kInt8G16:
       return {Quants::kBytes, Levels::kLinear, 128, 16, Scales::kF32, false};
+    case Format::kInt16:
+      return {Quants::kWords, Levels::kLinear, 0, 32, Scales::kE8M0, false};
     default:
       return {};
   }
@@ -97,7 +106,16 @@ inline constexpr uint8_t kIq4Nl[16] = {1,   24,  45,  63,  79,  93,  106, 118,
 /// The kernels read E4M3 as half floats of the same bits, which are 2^-8 of its value, and E8M0 as
 /// half of its value, which is always a float; levels of E2M1 are doubled.
 constexpr float unit(Format format) {
-  return format == Format::kF8 ? 256.0f : format == Format::kNVFP4 ? 128.0f : 1.0f;
+  switch (format) {
+    case Format::kF8:
+      return 256.0f;
+    case Format::kNVFP4:
+      return 128.0f;
+    case Format::kInt16:
+      return 2.0f;
+    default:
+      return 1.0f;
+  }
 }
 
 /// Columns of a block.
@@ -106,8 +124,10 @@ constexpr bool has_row_scales(Format f) { return f == Format::kInt8 || f == Form
 constexpr int block_groups(Format f) { return kBlock / layout(f).group; }
 
 constexpr size_t group_quants_bytes(Format f) {
-  return static_cast<size_t>(layout(f).group) * kPanelRows /
-         (layout(f).quants == Quants::kNibbles ? 2 : 1);
+  const size_t quants = static_cast<size_t>(layout(f).group) * kPanelRows;
+  return layout(f).quants == Quants::kNibbles ? quants / 2
+         : layout(f).quants == Quants::kWords ? quants * 2
+                                              : quants;
 }
 /// Bytes of one scale, and of one minimum.
 constexpr size_t scale_bytes(Format f) {

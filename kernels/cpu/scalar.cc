@@ -88,6 +88,33 @@ void matmul_int8(const PackedMatrix& w, int panel_begin, int panel_end, const Qu
   });
 }
 
+void quantize_rows_wide(const float* x, size_t x_stride, int rows, int columns, int first_row,
+                        const WideRows& out) {
+  for (int i = 0; i < rows * out.groups(); ++i) {
+    const int r = i / out.groups(), first = i % out.groups() * kGroup;
+    const float* source = x + r * x_stride + first;
+    const int count = std::clamp(columns - first, 0, kGroup);
+    float largest = 0;
+    for (int k = 0; k < count; ++k) largest = std::max(largest, std::fabs(source[k]));
+    const float inverse = largest > 0 ? kWordLimit / largest : 0.0f;
+    const auto row = static_cast<size_t>(first_row + r);
+    int16_t* quants = out.values + row * out.padded_columns + first;
+    for (int k = 0; k < kGroup; ++k) {
+      const float scaled = k < count ? std::min<float>(source[k] * inverse, kWordLimit) : 0.0f;
+      quants[k] = static_cast<int16_t>(std::isnan(scaled) ? 0 : std::nearbyint(scaled));
+    }
+    out.scales[row * out.groups() + first / kGroup] = largest / kWordLimit;
+  }
+}
+
+void matmul_int16(const PackedMatrix& w, int panel_begin, int panel_end, const WideRows& x,
+                  int tokens, const MatmulOutput& out) {
+  matmul(w, panel_begin, panel_end, tokens, out, [&](int t, int k) {
+    return double{x.scales[static_cast<size_t>(t) * x.groups() + k / kGroup]} *
+           x.values[static_cast<size_t>(t) * x.padded_columns + k];
+  });
+}
+
 void matmul_f32(const PackedMatrix& w, int panel_begin, int panel_end, const float* x,
                 size_t x_stride, int tokens, const MatmulOutput& out) {
   matmul(w, panel_begin, panel_end, tokens, out,
@@ -181,7 +208,9 @@ const CpuKernels& scalar_kernels() {
                                      "scalar",
                                      quantize_rows,
                                      quantize_residuals,
+                                     quantize_rows_wide,
                                      matmul_int8,
+                                     matmul_int16,
                                      matmul_f32,
                                      rms_norm,
                                      silu_mul,

@@ -24,6 +24,9 @@ inline __m256i lanes(int n) {
 inline int low_count(int n) { return n < 8 ? n : 8; }
 inline int high_count(int n) { return n < 8 ? 0 : n - 8; }
 
+/// To the second cache; any address may be asked for.
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+
 struct Vec {
   __m256 lo, hi;
 
@@ -220,6 +223,7 @@ struct Pairs {
     return {all, all};
   }
 };
+inline Pairs to_pairs(Bytes b) { return {b.lo, b.hi}; }
 /// Adds both products of a pair in every lane.
 inline void add_pair_products(Sums& s, Pairs a, Pairs b) {
   s.lo = _mm256_add_epi32(s.lo, _mm256_madd_epi16(a.lo, b.lo));

@@ -20,6 +20,9 @@ inline constexpr int kSweepFrom = 17;         ///< tokens from which sweeping is
 
 inline __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 
+/// To the second cache; any address may be asked for.
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+
 struct Vec {
   __m512 v;
 
@@ -161,6 +164,7 @@ struct Pairs {
     return {_mm512_set1_epi32(*reinterpret_cast<const Quad*>(two))};
   }
 };
+inline Pairs to_pairs(Bytes b) { return {b.v}; }
 /// Adds both products of a pair in every lane.
 inline void add_pair_products(Sums& s, Pairs a, Pairs b) {
   __m512i sum = s.v;  // an operand of its own, or g++ keeps arrays of sums in memory

@@ -33,6 +33,9 @@ inline uint32x4_t first_of(int n, int quarter) {
   return vcltq_s32(vreinterpretq_s32_u32(vld1q_u32(kIndex)), vdupq_n_s32(n - 4 * quarter));
 }
 
+/// Asks for memory; any address may be asked for.
+inline void prefetch(const void* p) { __builtin_prefetch(p); }
+
 struct Vec {
   float32x4_t q[4];
 
@@ -266,6 +269,10 @@ struct Pairs {
     return {{all, all, all, all}};
   }
 };
+inline Pairs to_pairs(Bytes b) {
+  return {{vreinterpretq_s16_u8(b.q[0]), vreinterpretq_s16_u8(b.q[1]), vreinterpretq_s16_u8(b.q[2]),
+           vreinterpretq_s16_u8(b.q[3])}};
+}
 /// Adds both products of a pair in every lane.
 inline void add_pair_products(Sums& s, Pairs a, Pairs b) {
   for_quarters([&](int i) {

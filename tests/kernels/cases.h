@@ -1,6 +1,7 @@
 // Made-up inputs shared by the kernel tests: seeded, with the odd values that real data has.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -90,12 +91,15 @@ inline MadeMatrix random_matrix(const WeightType& type, int rows, int columns, u
       randomize_scales(type, random, &m.bytes[at]);
     return m;
   }
-  const auto values = random_floats(static_cast<size_t>(rows) * columns, seed);
+  auto values = random_floats(static_cast<size_t>(rows) * columns, seed);
   for (size_t i = 0; i < values.size(); ++i) {
+    // Of at least 1/4 of any other, so that none is rounded.
+    if (type.type == SourceType::kF16Rounded)
+      values[i] = std::copysign(std::clamp(std::fabs(values[i]), 0.25f, 1.0f), values[i]);
     if (type.format == Format::kF32) std::memcpy(&m.bytes[i * 4], &values[i], 4);
     const uint32_t bits = std::bit_cast<uint32_t>(values[i]);
     const uint16_t half =
-        type.format == Format::kF16 ? float_to_half(values[i]) : static_cast<uint16_t>(bits >> 16);
+        type.format == Format::kBF16 ? static_cast<uint16_t>(bits >> 16) : float_to_half(values[i]);
     if (type.format != Format::kF32) std::memcpy(&m.bytes[i * 2], &half, 2);
   }
   return m;
@@ -137,6 +141,39 @@ struct QuantizedStorage {
             negated_half_sums.data(),
             padded};
   }
+};
+
+/// Owns what WideRows points to.
+struct WideStorage {
+  std::vector<int16_t> values;
+  std::vector<float> scales;
+  WideRows rows;
+  WideStorage(int count, int columns) {
+    const int padded = (columns + kBlock - 1) / kBlock * kBlock;
+    values.resize(static_cast<size_t>(count) * padded);
+    scales.resize(values.size() / kGroup);
+    rows = {values.data(), scales.data(), padded};
+  }
+};
+
+/// A format's activations, rounded, and its product with them.
+struct RoundedRows {
+  RoundedRows(const CpuKernels& kernels, const float* x, int count, int columns)
+      : bytes(count, columns), words(count, columns) {
+    const auto stride = static_cast<size_t>(columns);
+    kernels.quantize_rows(x, stride, count, columns, 0, bytes.rows);
+    kernels.quantize_rows_wide(x, stride, count, columns, 0, words.rows);
+  }
+  void multiply(const CpuKernels& kernels, const PackedMatrix& w, int panel_begin, int panel_end,
+                int tokens, const MatmulOutput& out) const {
+    if (is_wide(w.format)) {
+      kernels.matmul_int16(w, panel_begin, panel_end, words.rows, tokens, out);
+    } else {
+      kernels.matmul_int8(w, panel_begin, panel_end, bytes.rows, tokens, out);
+    }
+  }
+  QuantizedStorage bytes;
+  WideStorage words;
 };
 
 inline std::vector<Isa> machine_isas() {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "tests/kernels/cases.h"
 
 namespace mokume::kernels {
@@ -95,6 +97,35 @@ TEST(SourceTypes, SayTheirLayout) {
   }
 }
 
+// Halves of a group that lie far apart: the largest sets the step, no value is off by more than
+// half of one, and the sum of the largest products does not overflow.
+TEST(SourceTypes, RoundedHalvesKeepThirteenBitsOfTheirGroupsLargest) {
+  const WeightType& type = kWeightTypes[std::size(kWeightTypes) - 1];
+  ASSERT_EQ(type.type, SourceType::kF16Rounded);
+  constexpr int kColumns = 320;
+  MadeMatrix source = random_matrix(type, 16, kColumns, 5);
+  std::mt19937 random(3);
+  for (size_t i = 0; i < source.bytes.size(); i += 2) {
+    uint16_t bits = static_cast<uint16_t>(random());
+    if ((bits & 0x7c00) == 0x7c00) bits = 0x7bff;  // the largest half
+    if (i / 2 / kGroup % 5 == 4) bits &= 0x8003;   // the smallest ones, or zero
+    std::memcpy(&source.bytes[i], &bits, 2);
+  }
+  const Packed packed(type, 16, kColumns, source);
+  for (int n = 0; n < 16; ++n) {
+    for (int begin = 0; begin < kColumns; begin += kGroup) {
+      float largest = 0;
+      for (int k = begin; k < begin + kGroup; ++k)
+        largest = std::max(largest, std::fabs(half_at(source.row(n) + k * 2)));
+      for (int k = begin; k < begin + kGroup; ++k) {
+        ASSERT_NEAR(packed_value(packed.matrix, n, k), half_at(source.row(n) + k * 2),
+                    largest * 0x1p-13)
+            << n << ", " << k;
+      }
+    }
+  }
+}
+
 TEST_P(Matmul, FloatActivationsMatchTheScalarReference) {
   const CpuKernels& reference = *cpu_kernels(Isa::kScalar);
   for (int rows : kRows) {
@@ -126,7 +157,7 @@ TEST_P(Matmul, FloatActivationsMatchTheScalarReference) {
   }
 }
 
-TEST_P(QuantizedMatmul, Int8ActivationsMatchTheScalarReference) {
+TEST_P(QuantizedMatmul, IntegerActivationsMatchTheScalarReference) {
   const CpuKernels& reference = *cpu_kernels(Isa::kScalar);
   for (int rows : kRows) {
     for (int columns : column_counts()) {
@@ -135,14 +166,13 @@ TEST_P(QuantizedMatmul, Int8ActivationsMatchTheScalarReference) {
       for (int tokens : kTokens) {
         const size_t out_stride = rows + 5;
         const auto x = random_floats(static_cast<size_t>(tokens) * columns, tokens, 3);
-        QuantizedStorage quantized(tokens, columns);
-        reference.quantize_rows(x.data(), columns, tokens, columns, 0, quantized.rows);
+        const RoundedRows rounded(reference, x.data(), tokens, columns);
         auto expected = random_floats(tokens * out_stride, 9), actual = expected;
         const bool accumulate = tokens % 2 == 1;
-        reference.matmul_int8(w.matrix, 0, w.matrix.panels(), quantized.rows, tokens,
-                              {expected.data(), out_stride, accumulate});
-        kernels.matmul_int8(w.matrix, 0, w.matrix.panels(), quantized.rows, tokens,
-                            {actual.data(), out_stride, accumulate});
+        rounded.multiply(reference, w.matrix, 0, w.matrix.panels(), tokens,
+                         {expected.data(), out_stride, accumulate});
+        rounded.multiply(kernels, w.matrix, 0, w.matrix.panels(), tokens,
+                         {actual.data(), out_stride, accumulate});
         for (int t = 0; t < tokens; ++t) {
           for (int n = 0; n < rows; ++n) {
             const size_t i = t * out_stride + n;
@@ -168,24 +198,22 @@ TEST_P(Matmul, AResultDoesNotDependOnTheTokensBesideIt) {
     if (GetParam().isa == Isa::kScalar && kT > 21) break;  // it has one way only
     const Packed w(type, kN, columns, random_matrix(type, kN, columns, 3));
     const auto x = random_floats(static_cast<size_t>(kT) * columns, 4);
-    QuantizedStorage all(kT, columns), one(1, columns);
-    kernels.quantize_rows(x.data(), columns, kT, columns, 0, all.rows);
+    const RoundedRows all(kernels, x.data(), kT, columns);
     std::vector<float> together(kT * kN), alone(kN);
-    for (bool int8 : {false, true}) {
-      if (int8 && !is_quantized(type.format)) continue;
-      if (int8) {
-        kernels.matmul_int8(w.matrix, 0, w.matrix.panels(), all.rows, kT,
-                            {together.data(), kN, false});
+    for (bool integers : {false, true}) {
+      if (integers && !is_quantized(type.format)) continue;
+      if (integers) {
+        all.multiply(kernels, w.matrix, 0, w.matrix.panels(), kT, {together.data(), kN, false});
       } else {
         kernels.matmul_f32(w.matrix, 0, w.matrix.panels(), x.data(), columns, kT,
                            {together.data(), kN, false});
       }
       for (int t = 0; t < kT; ++t) {
         const float* row = &x[static_cast<size_t>(t) * columns];
-        kernels.quantize_rows(row, columns, 1, columns, 0, one.rows);
+        const RoundedRows one(kernels, row, 1, columns);
         for (int p = 0; p < w.matrix.panels(); ++p) {  // and panel by panel
-          if (int8) {
-            kernels.matmul_int8(w.matrix, p, p + 1, one.rows, 1, {alone.data(), kN, false});
+          if (integers) {
+            one.multiply(kernels, w.matrix, p, p + 1, 1, {alone.data(), kN, false});
           } else {
             kernels.matmul_f32(w.matrix, p, p + 1, row, columns, 1, {alone.data(), kN, false});
           }
@@ -201,21 +229,22 @@ TEST_P(Matmul, AResultDoesNotDependOnTheTokensBesideIt) {
 TEST_P(QuantizedMatmul, ExtremeQuantsDoNotOverflow) {
   const int columns = std::max(64, type.columns);
   MadeMatrix source = random_matrix(type, 16, columns, 1);
-  for (int fill : {0x80, 0x7f, 0xff, 0x00}) {
+  // Two bytes of quants; of halves, all bits of the fraction.
+  const auto fills = is_wide(type.format) ? std::array{0x3bff, 0xbbff, 0x7bff, 0x0000}
+                                          : std::array{0x8080, 0x7f7f, 0xffff, 0x0000};
+  for (int fill : fills) {
     for (size_t i = 0; i < source.bytes.size(); ++i) {
       const size_t at = i % type.bytes;
       if (at < type.header || at >= type.header + type.header_bytes)
-        source.bytes[i] = static_cast<uint8_t>(fill);
+        source.bytes[i] = static_cast<uint8_t>(fill >> (i % 2 * 8));
     }
     const Packed w(type, 16, columns, source);
     for (float sign : {1.0f, -1.0f}) {
       const std::vector<float> x(columns, sign * 5);
-      QuantizedStorage quantized(1, columns);
-      kernels.quantize_rows(x.data(), columns, 1, columns, 0, quantized.rows);
+      const RoundedRows rounded(kernels, x.data(), 1, columns);
       std::vector<float> expected(16), actual(16);
-      cpu_kernels(Isa::kScalar)
-          ->matmul_int8(w.matrix, 0, 1, quantized.rows, 1, {expected.data(), 16, false});
-      kernels.matmul_int8(w.matrix, 0, 1, quantized.rows, 1, {actual.data(), 16, false});
+      rounded.multiply(*cpu_kernels(Isa::kScalar), w.matrix, 0, 1, 1, {expected.data(), 16, false});
+      rounded.multiply(kernels, w.matrix, 0, 1, 1, {actual.data(), 16, false});
       for (int n = 0; n < 16; ++n) {
         ASSERT_NEAR(actual[n], expected[n], 3e-6 * weight_of(w.matrix, x.data(), n) + 1e-5)
             << fill << " " << n;

@@ -48,6 +48,33 @@ TEST_P(Rowwise, QuantizeRows) {
   }
 }
 
+TEST_P(Rowwise, QuantizeRowsWide) {
+  for (int columns : {1, 15, 16, 31, 32, 33, 64, 96, 576}) {
+    auto x = random_floats(3 * (columns + 1), columns, 4);
+    if (columns > 64) std::fill(x.begin() + 32, x.begin() + 64, 0.0f);  // a group of zeros
+    WideStorage expected(4, columns), actual(4, columns);
+    reference.quantize_rows_wide(x.data(), columns + 1, 3, columns, 1, expected.rows);
+    kernels.quantize_rows_wide(x.data(), columns + 1, 3, columns, 1, actual.rows);
+    EXPECT_EQ(actual.scales, expected.scales) << columns;
+    EXPECT_EQ(actual.values, expected.values) << columns;
+    const int padded = expected.rows.padded_columns;
+    for (int i = 0; i < 3 * padded; ++i) {
+      const float scale = expected.scales[(padded + i) / kGroup];
+      const float value = i % padded < columns ? x[i / padded * (columns + 1) + i % padded] : 0;
+      ASSERT_NEAR(scale * actual.values[padded + i], value, scale * 0.501f) << columns << " " << i;
+    }
+  }
+}
+
+TEST_P(Rowwise, OddActivationsBecomeNumbers) {
+  std::vector<float> x(64, 0.5f);
+  x[3] = std::numeric_limits<float>::quiet_NaN();
+  x[40] = std::numeric_limits<float>::infinity();
+  WideStorage out(1, 64);
+  kernels.quantize_rows_wide(x.data(), 64, 1, 64, 0, out.rows);
+  for (const int16_t value : out.values) EXPECT_LE(std::abs(value), kWordLimit);
+}
+
 // Two roundings to 7 bits and a sign, each half a step off at most.
 TEST_P(Rowwise, ResidualsDoubleThePrecision) {
   for (int columns : {1, 15, 16, 31, 32, 33, 64, 96, 576}) {

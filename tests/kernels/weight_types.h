@@ -40,6 +40,7 @@ inline constexpr WeightType kWeightTypes[] = {
     {"MXFP4", SourceType::kMXFP4, Format::kMXFP4, 32, 17, 0, 1},
     {"NVFP4", SourceType::kNVFP4, Format::kNVFP4, 64, 36, 0, 4},
     {"E2M1", SourceType::kE2M1, Format::kNVFP4, 16, 8},
+    {"F16Rounded", SourceType::kF16Rounded, Format::kInt16, 1, 2},
 };
 
 /// Bytes of the scales of a row in a matrix of their own.
@@ -118,6 +119,7 @@ inline float block_value(SourceType type, const uint8_t* b, int i) {
     case SourceType::kF32:
       return float_at(b);
     case SourceType::kF16:
+    case SourceType::kF16Rounded:
       return half_at(b);
     case SourceType::kBF16:
       return bfloat16_to_float(static_cast<uint16_t>(b[0] | b[1] << 8));

@@ -35,7 +35,7 @@ class CpuDevice : public Device {
   CpuDevice(const CpuDeviceOptions& options, CoreChoice cores, const kernels::CpuKernels& kernels)
       : kernels_(kernels),
         engines_(kernels, cores.threads, engines_to_use(options, kernels)),
-        exact_engines_(kernels, cores.threads, ProductEngines::Use::kKernels),
+        exact_engines_(kernels, cores.threads, ProductEngines::Use::kExact),
         pool_(cores.threads, std::move(cores.bind)),
         worker_([this] { pool_.bind_caller(); }) {
     const int threads = pool_.threads();

@@ -174,6 +174,8 @@ Status CpuStage::load(ProductEngines& engines) {
   token_sequence_.resize(static_cast<size_t>(options_.max_tokens));
   attention_items_.reserve(static_cast<size_t>(options_.max_tokens));
   attention_parts_.reserve(widths_.parts);
+  last_attention_items_.reserve(static_cast<size_t>(options_.max_tokens));
+  has_logits_.reserve(static_cast<size_t>(options_.max_tokens));
   plan(few_program_);
   plan(many_program_);
   return absl::OkStatus();

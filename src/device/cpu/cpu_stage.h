@@ -59,6 +59,8 @@ class CpuStage : public Stage {
 
   Status run_step(const StageStep& step);
   void prepare(const StageStep& step);
+  void find_attention_parts(int rows);
+  void find_last_attention_items();
   int tokens() const { return static_cast<int>(step_.token_ids.size()); }
 
   ThreadSpace& own(int thread) const { return space_.threads[static_cast<size_t>(thread)]; }
@@ -68,12 +70,29 @@ class CpuStage : public Stage {
   // memory of their own, so that most ops are repeatable; in steps of many they share all.
   void plan(Program& program) const;
   int count_tokens(int) const { return tokens(); }
+  // The last layer's attention or delta rule gives keys, values and states for later steps; what
+  // comes after it only goes into logits. Of many tokens, only those with logits have it.
+  int count_finished_rows(int layer) const {
+    return finishes_few(layer) ? count_logit_rows(layer) : tokens();
+  }
+  bool finishes_few(int layer) const {
+    return finishes_few_ && layer + 1 == static_cast<int>(weights_.layers.size());
+  }
+  int count_rows_to_take(int layer) const {
+    return finishes_few(layer) ? count_logit_rows(layer) : 0;
+  }
+  int token_of_row(int layer, int row) const {
+    return finishes_few(layer) ? step_.logit_rows[row] : row;
+  }
   int count_logit_rows(int) const { return static_cast<int>(step_.logit_rows.size()); }
   void fill_tokens(int, int thread, int begin, int end) const;
   int count_layers_to_reset(int) const;
   void reset_states(int, int thread, int begin, int end) const;
+  void plan_mixer_output(Program& program, int layer, const PackedLinear& linear,
+                         Products::FillRow fill_row) const;
+  void take_finished_rows(int layer, int thread, int begin, int end) const;
   void plan_ffn(Program& program, int layer) const;
-  void fill_normed_row(const NormWeights& norm, int row, float* out) const;
+  void fill_normed_row(const NormWeights& norm, const float* rows, int row, float* out) const;
   void fill_mixer_row(int layer, int row, float* out, float* spare) const;
   void fill_ffn_row(int layer, int row, float* out, float* spare) const;
   void fill_activated_row(int layer, int row, float* out, float* spare) const;
@@ -84,6 +103,9 @@ class CpuStage : public Stage {
   void project(int layer, int thread, int begin, int end) const;
   void store_projected(int layer, int thread, int begin, int end) const;
   void project_in_place(int layer, int thread, int begin, int end) const;
+  const std::vector<AttentionItem>& attention_items(int layer) const {
+    return finishes_few(layer) ? last_attention_items_ : attention_items_;
+  }
   int count_attention_items(int layer) const;
   void copy_queries(int layer, int thread) const;
   void attend(int layer, int thread, int begin, int end) const;
@@ -139,13 +161,16 @@ class CpuStage : public Stage {
   mutable Workspace space_;
   std::vector<Buffer> keys_, values_;  // one a layer; empty for a DeltaNet's
   std::vector<Buffer> states_;         // one a layer, [state_slots][floats of a sequence]
-  std::vector<AttentionItem> attention_items_;
+  std::vector<AttentionItem> attention_items_, last_attention_items_;  // those of the last layer
   std::vector<AttentionPart> attention_parts_;  // of steps of few tokens, item by item
+  std::vector<bool> has_logits_;                // of each token, where finishes_few_
   std::vector<int> token_sequence_;             // which slice a token of the step belongs to
   StageStep step_;                              // the current one
   float* hidden_ = nullptr;                     // of the current step's tokens
-  bool few_ = false;                            // threads work in memory of their own
-  mutable bool observing_ = true;               // false: the observer wants no more of the step
+  float* finished_ = nullptr;      // the same, or of its rows with logits, after the last mixer
+  bool few_ = false;               // threads work in memory of their own
+  bool finishes_few_ = false;      // the last layer's output is only made for rows with logits
+  mutable bool observing_ = true;  // false: the observer wants no more of the step
   Program few_program_{true}, many_program_{false};
   uint64_t memory_bytes_ = 0;
   std::atomic<double> busy_seconds_{0};

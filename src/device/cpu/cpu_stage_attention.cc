@@ -48,11 +48,7 @@ void CpuStage::plan_mixer(Program& program, int layer, const AttentionWeights& m
     program.add(
         StageOp(*this, layer, &CpuStage::count_attention_items, 1, &CpuStage::attend_in_place));
   }
-  multiply(program, {layer,
-                     &CpuStage::count_tokens,
-                     &CpuStage::fill_attended_row,
-                     {{{&mixer.o, &hidden_, true}}},
-                     1});
+  plan_mixer_output(program, layer, mixer.o, &CpuStage::fill_attended_row);
 }
 
 // Gates, norms and rope of a token's heads: q, k and v one behind the other in the thread's memory.
@@ -109,7 +105,7 @@ bool CpuStage::splits(int layer) const {
 }
 
 int CpuStage::count_attention_items(int layer) const {
-  const size_t items = splits(layer) ? attention_parts_.size() : attention_items_.size();
+  const size_t items = splits(layer) ? attention_parts_.size() : attention_items(layer).size();
   return static_cast<int>(items) * attention_weights(layer).spec->kv_heads;
 }
 
@@ -130,7 +126,7 @@ void CpuStage::attend(int layer, int thread, int begin, int end) const {
 void CpuStage::attend_in_place(int layer, int, int begin, int end) const {
   const int kv_heads = attention_weights(layer).spec->kv_heads;
   for (int i = begin; i < end; ++i) {
-    const AttentionItem& item = attention_items_[i / kv_heads];
+    const AttentionItem& item = attention_items(layer)[i / kv_heads];
     kernels_.attention(attention_args(layer, item, space_.q, space_.mixed), i % kv_heads,
                        item.token_begin, item.token_end);
   }
@@ -218,7 +214,7 @@ void CpuStage::merge_parts(int layer, int thread, int begin, int end) const {
 void CpuStage::fill_attended_row(int layer, int row, float* out, float* spare) const {
   const Attention& spec = *attention_weights(layer).spec;
   const int width = spec.heads * spec.head_dim;
-  const size_t at = static_cast<size_t>(row) * width;
+  const size_t at = static_cast<size_t>(token_of_row(layer, row)) * width;
   copy_row(few_, space_.mixed + at, out, width);
   if (spec.output_gate)
     kernels_.sigmoid_mul(out, read_row(few_, space_.gate + at, spare, width), width);

@@ -36,11 +36,7 @@ void CpuStage::plan_mixer(Program& program, int layer, const DeltaNetWeights& mi
   program.add(StageOp(*this, layer, &CpuStage::count_conv_items, 1, &CpuStage::convolve));
   program.add(StageOp(*this, layer, &CpuStage::count_tokens, kRowGrain, &CpuStage::prepare_heads));
   program.add(StageOp(*this, layer, &CpuStage::count_delta_items, 1, &CpuStage::apply_delta_rule));
-  multiply(program, {layer,
-                     &CpuStage::count_tokens,
-                     &CpuStage::fill_delta_row,
-                     {{{&mixer.o, &hidden_, true}}},
-                     1});
+  plan_mixer_output(program, layer, mixer.o, &CpuStage::fill_delta_row);
 }
 
 int CpuStage::count_conv_items(int layer) const {
@@ -150,7 +146,7 @@ void CpuStage::apply_delta_rule(int layer, int thread, int begin, int end) const
 void CpuStage::fill_delta_row(int layer, int row, float* out, float* spare) const {
   const DeltaNetWeights& mixer = delta_weights(layer);
   const int width = mixer.spec->value_width();
-  const size_t at = static_cast<size_t>(row) * width;
+  const size_t at = static_cast<size_t>(token_of_row(layer, row)) * width;
   copy_row(few_, space_.gate + at, out, width);
   copy_row(few_, space_.mixed + at, spare, width);
   normalize_heads(mixer.norm, spare, mixer.spec->value_heads, mixer.spec->value_dim);

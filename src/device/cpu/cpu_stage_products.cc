@@ -177,6 +177,7 @@ void CpuStage::multiply(Program& program, Products products) const {
   }
   for (const Product& product : products.products()) {
     products.panels += panels_of(product, products.unit);
+    if (kernels::is_wide(product.linear->matrix.format)) products.widens = true;
     if (!takes_int8(*product.linear)) continue;
     products.quantizes = true;
     products.twice = products.twice || product.twice;
@@ -188,7 +189,8 @@ void CpuStage::multiply(Program& program, Products products) const {
 }
 
 bool CpuStage::takes_int8(const PackedLinear& linear) const {
-  return !options_.exact && kernels::is_quantized(linear.matrix.format);
+  const kernels::Format format = linear.matrix.format;
+  return !options_.exact && kernels::is_quantized(format) && !kernels::is_wide(format);
 }
 
 void CpuStage::fill_input(const Products& products, int begin, int end, const InputRows& input,
@@ -203,6 +205,8 @@ void CpuStage::fill_input(const Products& products, int begin, int end, const In
     const size_t count = static_cast<size_t>(end - begin) * static_cast<size_t>(columns);
     kernels::to_bfloat16(rows, count, input.bfloat16 + static_cast<size_t>(begin) * columns);
   }
+  if (products.widens)
+    kernels_.quantize_rows_wide(rows, columns, end - begin, columns, begin, input.wide(columns));
   if (!products.quantizes) return;
   const kernels::QuantizedRows quantized = input.quantized(columns);
   kernels_.quantize_rows(rows, columns, end - begin, columns, begin, quantized);
@@ -220,7 +224,9 @@ void CpuStage::run_product(const Product& product, int thread, int panel_begin, 
   const kernels::PackedMatrix w = product.linear->matrix.part(panel_begin, panel_end);
   const kernels::QuantizedRows quantized = input.quantized(w.columns);
   const int panels = w.panels();
-  if (!takes_int8(*product.linear)) {
+  if (kernels::is_wide(w.format)) {
+    kernels_.matmul_int16(w, 0, panels, input.wide(w.columns), rows, out);
+  } else if (!takes_int8(*product.linear)) {
     kernels_.matmul_f32(w, 0, panels, input.rows, w.columns, rows, out);
   } else if (!product.twice) {
     kernels_.matmul_int8(w, 0, panels, quantized, rows, out);

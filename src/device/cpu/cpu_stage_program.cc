@@ -78,32 +78,58 @@ void CpuStage::reset_states(int, int, int begin, int end) const {
   }
 }
 
+// hidden += linear(what the mixer made)
+void CpuStage::plan_mixer_output(Program& program, int layer, const PackedLinear& linear,
+                                 Products::FillRow fill_row) const {
+  const bool last = layer + 1 == static_cast<int>(weights_.layers.size());
+  if (last) {
+    program.add(StageOp(*this, layer, &CpuStage::count_rows_to_take, kRowGrain,
+                        &CpuStage::take_finished_rows));
+  }
+  multiply(program, {layer,
+                     &CpuStage::count_finished_rows,
+                     fill_row,
+                     {{{&linear, last ? &finished_ : &hidden_, true}}},
+                     1});
+}
+
+void CpuStage::take_finished_rows(int, int, int begin, int end) const {
+  const auto width = static_cast<size_t>(widths_.hidden);
+  for (int r = begin; r < end; ++r) {
+    std::memcpy(finished_ + r * width, hidden_ + step_.logit_rows[r] * width,
+                width * sizeof(float));
+  }
+}
+
 void CpuStage::plan_ffn(Program& program, int layer) const {
   const SwiGluWeights& ffn = weights_.layers[layer].ffn;
+  const bool last = layer + 1 == static_cast<int>(weights_.layers.size());
   multiply(program, {layer,
-                     &CpuStage::count_tokens,
+                     &CpuStage::count_finished_rows,
                      &CpuStage::fill_ffn_row,
                      {{{&ffn.gate, &space_.gate}, {&ffn.up, &space_.up}}},
                      2});
   multiply(program, {layer,
-                     &CpuStage::count_tokens,
+                     &CpuStage::count_finished_rows,
                      &CpuStage::fill_activated_row,
-                     {{{&ffn.down, &hidden_, true}}},
+                     {{{&ffn.down, last ? &finished_ : &hidden_, true}}},
                      1});
 }
 
-void CpuStage::fill_normed_row(const NormWeights& norm, int row, float* out) const {
+void CpuStage::fill_normed_row(const NormWeights& norm, const float* rows, int row,
+                               float* out) const {
   const int width = widths_.hidden;
-  const float* x = read_row(few_, hidden_ + static_cast<size_t>(row) * width, out, width);
+  const float* x = read_row(few_, rows + static_cast<size_t>(row) * width, out, width);
   kernels_.rms_norm(x, norm.weight, norm.epsilon, width, out);
 }
 
 void CpuStage::fill_mixer_row(int layer, int row, float* out, float*) const {
-  fill_normed_row(weights_.layers[layer].mixer_norm, row, out);
+  fill_normed_row(weights_.layers[layer].mixer_norm, hidden_, row, out);
 }
 
 void CpuStage::fill_ffn_row(int layer, int row, float* out, float*) const {
-  fill_normed_row(weights_.layers[layer].ffn_norm, row, out);
+  const bool last = layer + 1 == static_cast<int>(weights_.layers.size());
+  fill_normed_row(weights_.layers[layer].ffn_norm, last ? finished_ : hidden_, row, out);
 }
 
 void CpuStage::fill_activated_row(int layer, int row, float* out, float* spare) const {
@@ -114,7 +140,7 @@ void CpuStage::fill_activated_row(int layer, int row, float* out, float* spare) 
 }
 
 void CpuStage::fill_head_row(int, int row, float* out, float*) const {
-  fill_normed_row(weights_.final_norm, step_.logit_rows[row], out);
+  fill_normed_row(weights_.final_norm, finished_, finishes_few_ ? row : step_.logit_rows[row], out);
 }
 
 }  // namespace mokume

@@ -19,13 +19,14 @@ int units_at_once(size_t unit_bytes) {
   return static_cast<int>(std::clamp<size_t>(kPartBytes / unit_bytes, 1, kPartBytes));
 }
 
-kernels::SourceType source_type(DType type) {
+/// Products of F16 that need not be exact are of integers, which are twice as fast.
+kernels::SourceType source_type(DType type, bool exact) {
   using kernels::SourceType;
   switch (type) {
     case DType::kF32:
       return SourceType::kF32;
     case DType::kF16:
-      return SourceType::kF16;
+      return exact ? SourceType::kF16 : SourceType::kF16Rounded;
     case DType::kBF16:
       return SourceType::kBF16;
     case DType::kQ8_0:
@@ -62,8 +63,8 @@ kernels::SourceType source_type(DType type) {
   return SourceType::kF32;
 }
 
-kernels::PackedMatrix shape_of(const TensorView& weight) {
-  return {kernels::packed_format(source_type(weight.dtype)), nullptr,
+kernels::PackedMatrix shape_of(const TensorView& weight, bool exact) {
+  return {kernels::packed_format(source_type(weight.dtype, exact)), nullptr,
           static_cast<int>(weight.rows()), static_cast<int>(weight.columns())};
 }
 
@@ -91,9 +92,15 @@ Status check_shape(const Linear& linear) {
                           linear.scales ? to_string(linear.scales) : "none");
 }
 
-bool has_nan(const uint8_t* e4m3, size_t count) {
+/// Whether some of the weights, of F8 or F16, are not finite.
+bool has_odd(DType type, const uint8_t* weights, size_t bytes) {
   bool found = false;
-  for (size_t i = 0; i < count; ++i) found |= (e4m3[i] & 0x7f) == 0x7f;
+  if (type == DType::kF8_E4M3) {
+    for (size_t i = 0; i < bytes; ++i) found |= (weights[i] & 0x7f) == 0x7f;
+  }
+  if (type == DType::kF16) {  // of which the high bytes tell
+    for (size_t i = 1; i < bytes; i += 2) found |= (weights[i] & 0x7c) == 0x7c;
+  }
   return found;
 }
 
@@ -121,7 +128,7 @@ Status pack_slice(const PackedLinear& packed, int index, const kernels::SourceMa
 
 uint64_t packed_bytes(const TensorView& weight, ProductEngines& engines) {
   PackedLinear packed;
-  packed.matrix = shape_of(weight);
+  packed.matrix = shape_of(weight, engines.exact());
   packed.library = engines.choose(packed.matrix.format, packed.matrix.rows, packed.matrix.columns);
   const size_t unit = packed.library ? packed.library->slice_bytes() : packed.matrix.panel_bytes();
   return static_cast<uint64_t>(
@@ -135,19 +142,18 @@ Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadP
   const TensorView& weight = linear.weight;
   PackedLinear packed;
   kernels::PackedMatrix& matrix = packed.matrix;
-  matrix = shape_of(weight);
+  matrix = shape_of(weight, engines.exact());
   matrix.data = storage;
   packed.library = engines.choose(matrix.format, matrix.rows, matrix.columns);
   matrix.factor = linear.scale / linear.divisor;
   if (linear.bias) packed.bias = reinterpret_cast<const float*>(linear.bias.data);
 
   const size_t row_bytes = weight.bytes / static_cast<uint64_t>(weight.rows());
-  const kernels::SourceMatrix source{source_type(weight.dtype), bytes_of(weight), row_bytes,
-                                     bytes_of(linear.scales)};
-  const bool may_have_nan = weight.dtype == DType::kF8_E4M3;
+  const kernels::SourceMatrix source{source_type(weight.dtype, engines.exact()), bytes_of(weight),
+                                     row_bytes, bytes_of(linear.scales)};
   const int unit_rows = packed.unit_rows(), units = packed.units();
   const int at_once = units_at_once(row_bytes * static_cast<size_t>(unit_rows));
-  std::atomic<bool> nan = false, failed = false;
+  std::atomic<bool> odd = false, failed = false;
   for (int first = 0; first < units; first += at_once) {
     const int last = std::min(first + at_once, units);
     const auto row_of = [&](int unit) { return std::min(unit * unit_rows, matrix.rows); };
@@ -159,7 +165,7 @@ Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadP
         }
         kernels::pack_panel(matrix, u, source, storage + u * matrix.panel_bytes());
         const size_t from = row_of(u) * row_bytes, to = row_of(u + 1) * row_bytes;
-        if (may_have_nan && has_nan(source.rows + from, to - from)) nan = true;
+        if (has_odd(weight.dtype, source.rows + from, to - from)) odd = true;
       }
     });
     release_rows(weight, row_of(first), row_of(last), weights);
@@ -167,7 +173,10 @@ Result<PackedLinear> pack_linear(const Linear& linear, uint8_t* storage, ThreadP
   if (failed) {
     return internal_error("cpu", slice_product_library(), " cannot lay out tensor ", weight.name);
   }
-  if (nan) return invalid_argument("cpu", "tensor ", weight.name, " holds weights that are NaN");
+  if (odd) {
+    return invalid_argument("cpu", "tensor ", weight.name,
+                            " holds weights that are NaN or infinite");
+  }
   // Once more whole: pages that two parts shared.
   if (weights) weights->release(weight);
   if (weights && linear.scales) weights->release(linear.scales);

@@ -186,7 +186,7 @@ std::unique_ptr<EngineTimes> time_engines(const kernels::CpuKernels& kernels, Fo
 }
 
 const SliceProduct* ProductEngines::choose(Format format, int rows, int columns) {
-  if (use_ == Use::kKernels) return nullptr;
+  if (use_ == Use::kExact || use_ == Use::kKernels) return nullptr;
   if (use_ == Use::kLibrary) return make(format, columns);
   Choices& known = choices();
   const std::lock_guard lock(known.mutex);  // measurements of two devices would disturb each other

@@ -30,11 +30,14 @@ std::unique_ptr<EngineTimes> time_engines(const kernels::CpuKernels& kernels,
 /// A device's choices. The first one of a format and shape is measured; the process remembers it.
 class ProductEngines {
  public:
-  enum class Use { kKernels, kLibrary, kFaster };
+  enum class Use { kExact, kKernels, kLibrary, kFaster };
 
-  /// kLibrary takes the library wherever it can multiply.
+  /// kExact is our kernels with float activations; kLibrary takes the library wherever it can
+  /// multiply.
   ProductEngines(const kernels::CpuKernels& kernels, int threads, Use use)
       : kernels_(kernels), threads_(threads), use_(use) {}
+
+  bool exact() const { return use_ == Use::kExact; }
 
   /// The library's product; null: ours. Not thread-safe. Lives as long as this.
   const SliceProduct* choose(kernels::Format format, int rows, int columns);

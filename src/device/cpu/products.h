@@ -32,7 +32,7 @@ struct Products {
   /// Panels that stay together: those of a slice where a library multiplies. Each product's panels
   /// count as whole units.
   int unit = 1;
-  bool quantizes = false, twice = false, rounds = false;
+  bool quantizes = false, twice = false, widens = false, rounds = false;
 
   std::span<const Product> products() const { return {list.data(), static_cast<size_t>(count)}; }
 };

@@ -37,6 +37,12 @@ kernels::QuantizedRows InputRows::residuals(int columns) const {
   return with_columns(residuals_, columns);
 }
 
+kernels::WideRows InputRows::wide(int columns) const {
+  kernels::WideRows taken = wide_;
+  taken.padded_columns = static_cast<int>(round_up(columns, kernels::kBlock));
+  return taken;
+}
+
 void Workspace::carve(Carver& carver, const StageWidths& widths, int max_tokens, int thread_count) {
   const auto floats = [&](uint64_t rows, int width) {
     return carver.take<float>(rows * static_cast<uint64_t>(width));
@@ -47,10 +53,13 @@ void Workspace::carve(Carver& carver, const StageWidths& widths, int max_tokens,
     taken.rows = floats(rows, std::max(widest, widths.q));
     taken.quantized_ = take_quantized(carver, rows * padded);
     taken.residuals_ = take_quantized(carver, rows * padded);
+    taken.wide_.values = carver.take<int16_t>(rows * padded);
+    taken.wide_.scales = carver.take<float>(rows * padded / kernels::kGroup);
     taken.bfloat16 = carver.take<uint16_t>(rows * static_cast<uint64_t>(widest));
   };
   const auto tokens = static_cast<uint64_t>(max_tokens);
   hidden = floats(tokens, widths.hidden);
+  finished = floats(tokens, widths.hidden);
   q = floats(tokens, widths.q);
   k = floats(tokens, widths.kv);
   v = floats(tokens, widths.kv);

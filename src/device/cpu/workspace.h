@@ -27,7 +27,7 @@ struct StageWidths {
   int widest_input() const;  ///< of any product
 };
 
-/// Inputs of products: rows, and the same as int8.
+/// Inputs of products: rows, and the same rounded.
 class InputRows {
  public:
   float* rows = nullptr;  ///< as wide as the product's input
@@ -35,11 +35,14 @@ class InputRows {
   kernels::QuantizedRows quantized(int columns) const;
   /// What rounding lost.
   kernels::QuantizedRows residuals(int columns) const;
+  /// The rows as integers of 14 bits.
+  kernels::WideRows wide(int columns) const;
   uint16_t* bfloat16 = nullptr;  ///< the rows in BF16, as wide as the product's input
 
  private:
   friend class Workspace;
   kernels::QuantizedRows quantized_, residuals_;
+  kernels::WideRows wide_;
 };
 
 /// Steps of at most so many tokens are run with inputs and results in each thread's own memory.
@@ -64,6 +67,7 @@ class Workspace {
   static uint64_t bytes(const StageWidths& widths, int max_tokens, int threads);
 
   float* hidden = nullptr;
+  float* finished = nullptr;  ///< width hidden
   float* q = nullptr;
   float* k = nullptr;
   float* v = nullptr;

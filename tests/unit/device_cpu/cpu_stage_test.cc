@@ -68,6 +68,8 @@ struct Expected {
   }
 };
 
+constexpr int kMostTokensOfTheOtherWay = 8;  ///< in one step: longer ones take theirs
+
 struct Layout {
   std::vector<int> cuts;  ///< first layer of every stage but the first
   int threads = 1;
@@ -358,6 +360,33 @@ TEST(Kv, FP8IsForGpus) {
   options.max_tokens = 1;
   EXPECT_EQ((*device)->make_stage(options).status().message(),
             "[cpu] keys and values are not kept as fp8");
+}
+
+// Rows without logits are left out of the last layer; the others do not notice.
+TEST_P(Reference, LogitsOfSomeRowsAreThoseOfAll) {
+  const auto model = load(checkpoint_file(name));
+  const std::vector<int32_t> prompt = Expected(expected_file(name)).prompt;
+  const int tokens = static_cast<int>(prompt.size());
+  ASSERT_GT(tokens, kMostTokensOfTheOtherWay);
+  std::vector<int32_t> pages(kPages);
+  std::iota(pages.begin(), pages.end(), 0);
+  const SequenceSlice slice{0, tokens, 0, pages, 0};
+  const auto vocab = static_cast<size_t>(model->spec.vocab_size);
+  const int middle = static_cast<int>(model->spec.layers.size()) / 2;
+  for (const bool exact : {false, true}) {
+    Pipeline pipeline(model, {{middle}, 2, exact, ""});
+    const Logits all = pipeline.run({prompt}, tokens)[0];
+    for (const std::vector<int32_t>& rows :
+         {std::vector{tokens - 1}, {tokens - 1, 3, 3, 0}, std::vector<int32_t>()}) {
+      std::vector<float> logits(rows.size() * vocab);
+      ASSERT_TRUE(pipeline.try_step({prompt, {&slice, 1}, rows}, logits).ok());
+      for (size_t r = 0; r < rows.size(); ++r) {
+        const auto from = logits.begin() + static_cast<ptrdiff_t>(r * vocab);
+        const std::vector<float> row(from, from + static_cast<ptrdiff_t>(vocab));
+        EXPECT_EQ(row, all[static_cast<size_t>(rows[r])]) << "row " << rows[r];
+      }
+    }
+  }
 }
 
 /// A stage of all layers, stepped by hand.

@@ -8,10 +8,15 @@ struct GroupMath {
   int group;
   bool scales;
   bool minimums;
+  bool wide;
+
+  constexpr int parts() const { return kGroup / group; }
+  /// Of 4 bytes of activations, in a group.
+  constexpr int steps() const { return group / step_columns(wide); }
 };
 constexpr GroupMath group_math(Format format) {
   const Layout l = layout(format);
-  return {l.zero, l.group, l.scales != Scales::kNone, l.minimums};
+  return {l.zero, l.group, l.scales != Scales::kNone, l.minimums, is_wide(format)};
 }
 
 /// What the integer sum of a group of token `token` starts at, so that the weights' zero is taken
@@ -24,24 +29,25 @@ template <GroupMath kMath>
   return Sums::set_shifted(*negated_sum, std::countr_zero(static_cast<unsigned>(kMath.zero)));
 }
 
-/// Adds four columns of 16 rows times four activations.
-template <GroupMath kMath, typename Activation>
-[[gnu::always_inline]] inline void add_quad(Sums& sums, Bytes w, Activation x) {
-  if constexpr (kMath.zero == 128) {
-    add_products_q8(sums, w, x);
+/// Adds a step of 16 rows times the activations at `x`.
+template <GroupMath kMath>
+[[gnu::always_inline]] inline void add_step(Sums& sums, Bytes w, const int8_t* x) {
+  if constexpr (kMath.wide) {
+    add_pair_products(sums, to_pairs(w), Pairs::repeat(reinterpret_cast<const int16_t*>(x)));
+  } else if constexpr (kMath.zero == 128) {
+    add_products_q8(sums, w, Four{x});
   } else {
-    add_products(sums, w, x);
+    add_products(sums, w, Four{x});
   }
 }
 
 /// Activations of T tokens from group `group` of 32 on.
-template <int T>
+template <GroupMath kMath, int T>
 struct Activations {
-  const int8_t* values[T];
+  const int8_t* values[T];  ///< in steps of 4 bytes
   const float* scales[T];
   const float* scaled_sums[T];
-  const int32_t* negated_sums[T];
-  const int32_t* negated_half_sums[T];
+  const int32_t* negated_sums[T];  ///< of the weights' groups
 
   Activations(const QuantizedRows& x, int token, int group) {
     for (int t = 0; t < T; ++t) {
@@ -49,39 +55,46 @@ struct Activations {
       values[t] = x.values + at * kGroup;
       scales[t] = x.scales + at;
       scaled_sums[t] = x.scaled_sums + at;
-      negated_sums[t] = x.negated_sums + at;
-      negated_half_sums[t] = x.negated_half_sums + 2 * at;
+      negated_sums[t] = kMath.parts() == 1 ? x.negated_sums + at : x.negated_half_sums + 2 * at;
+    }
+  }
+  Activations(const WideRows& x, int token, int group) {
+    for (int t = 0; t < T; ++t) {
+      const size_t at = static_cast<size_t>(token + t) * x.groups() + group;
+      values[t] = reinterpret_cast<const int8_t*>(x.values + at * kGroup);
+      scales[t] = x.scales + at;
     }
   }
 
   /// The start of scale group `part` of group `g`.
-  template <GroupMath kMath>
   [[gnu::always_inline]] Sums start(int t, int g, int part) const {
-    return group_start<kMath>(kMath.group == kGroup ? negated_sums[t] + g
-                                                    : negated_half_sums[t] + 2 * g + part);
+    if constexpr (kMath.zero == 0) return Sums::zero();
+    return group_start<kMath>(negated_sums[t] + g * kMath.parts() + part);
+  }
+  /// Step `step` of that.
+  [[gnu::always_inline]] const int8_t* step(int t, int g, int part, int step) const {
+    return values[t] + ((g * kMath.parts() + part) * kMath.steps() + step) * 4;
   }
 };
 
 /// Adds one group of 32 columns of 16 rows times T tokens to their totals. The scale groups in it
 /// are exact sums of integers; they are scaled, added, and times the activations' scale go into the
 /// total, and the minimums after them.
-template <Format kFormat, int T>
+template <Format kFormat, GroupMath kMath, int T>
 [[gnu::always_inline]] inline void add_group(const uint8_t* block, int index,
-                                             const Activations<T>& x, int g, Vec (&total)[T]) {
-  constexpr GroupMath kMath = group_math(kFormat);
-  constexpr int kParts = kGroup / kMath.group;
+                                             const Activations<kMath, T>& x, int g,
+                                             Vec (&total)[T]) {
+  constexpr int kParts = kMath.parts();
   constexpr size_t kScales = kPanelRows * scale_bytes(kFormat);
   Vec scaled[T];
   for (int part = 0; part < kParts; ++part) {
     const int group = index * kParts + part;
     Sums sums[T];
-    for (int t = 0; t < T; ++t) sums[t] = x.template start<kMath>(t, g, part);
-    for_quads<kFormat>(
-        block + group * group_quants_bytes(kFormat), [&](Bytes w, int column) __attribute__((
-                                                         always_inline)) {
-          for (int t = 0; t < T; ++t)
-            add_quad<kMath>(sums[t], w,
-                            Four{x.values[t] + g * kGroup + part * kMath.group + column});
+    for (int t = 0; t < T; ++t) sums[t] = x.start(t, g, part);
+    for_steps<kFormat>(
+        block + group * group_quants_bytes(kFormat), [&](Bytes w,
+                                                         int step) __attribute__((always_inline)) {
+          for (int t = 0; t < T; ++t) add_step<kMath>(sums[t], w, x.step(t, g, part, step));
         });
     const Vec d = load_scales<kFormat>(block + scales_at(kFormat) + group * kScales);
     for (int t = 0; t < T; ++t) {
@@ -98,28 +111,29 @@ template <Format kFormat, int T>
 }
 
 /// One panel times T tokens: groups in order.
-template <Format kFormat, int T>
-void int8_tile(const PackedMatrix& w, int panel, const QuantizedRows& x, int token,
-               const MatmulOutput& out) {
-  const Activations<T> rows(x, token, 0);
+template <Format kFormat, int T, typename Rows>
+void integer_tile(const PackedMatrix& w, int panel, const Rows& x, int token,
+                  const MatmulOutput& out) {
+  constexpr GroupMath kMath = group_math(kFormat);
+  const Activations<kMath, T> rows(x, token, 0);
   const uint8_t* block = w.panel(panel);
   Vec total[T];
   for (int t = 0; t < T; ++t) total[t] = Vec::zero();
   for (int g = 0; g < x.groups(); g += 2, block += block_bytes(kFormat)) {
-    add_group<kFormat, T>(block, 0, rows, g, total);
-    add_group<kFormat, T>(block, 1, rows, g + 1, total);
+    add_group<kFormat, kMath, T>(block, 0, rows, g, total);
+    add_group<kFormat, kMath, T>(block, 1, rows, g + 1, total);
   }
   const Vec factor = last_factor<kFormat>(w, panel);
   for (int t = 0; t < T; ++t)
     store_rows(out, token + t, panel * kPanelRows, w.rows, total[t] * factor);
 }
 
-template <Format kFormat>
-void int8_panels(const PackedMatrix& w, int begin, int end, const QuantizedRows& x, int tokens,
-                 const MatmulOutput& out) {
+template <Format kFormat, typename Rows>
+void integer_panels(const PackedMatrix& w, int begin, int end, const Rows& x, int tokens,
+                    const MatmulOutput& out) {
   for (int panel = begin; panel < end; ++panel) {
     for_tiles<kTokenTile>(tokens, [&]<int T>(std::integral_constant<int, T>, int token) {
-      int8_tile<kFormat, T>(w, panel, x, token, out);
+      integer_tile<kFormat, T>(w, panel, x, token, out);
     });
   }
 }
