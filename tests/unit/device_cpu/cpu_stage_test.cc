@@ -317,7 +317,7 @@ class KvTypes : public testing::TestWithParam<KvCase> {
 INSTANTIATE_TEST_SUITE_P(All, KvTypes,
                          testing::Values(KvCase{KvType::kF32, 1e-5}, KvCase{KvType::kF16, .0017},
                                          KvCase{KvType::kBF16, .0125},
-                                         KvCase{KvType::kInt16, .00075},
+                                         KvCase{KvType::kInt16, .0011},
                                          KvCase{KvType::kInt8, .042}),
                          [](const auto& test) {
                            return std::string(kv_type_name(test.param.type));
