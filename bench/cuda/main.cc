@@ -1,12 +1,15 @@
 // What the CUDA kernels of a decode step would cost a GPU, counted and not timed: by the executor
 // of kernels/simt on layers of true size, and from the compiler's report. No GPU is needed.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
+#include "bench/cuda/launch_sizes.h"
 #include "bench/cuda/layer_model.h"
 #include "bench/cuda/layers.h"
 #include "bench/cuda/observed_gpu.h"
@@ -58,7 +61,7 @@ struct Counted {
 /// One step on a GPU of its own.
 template <typename Make>
 Result<std::vector<Op>> step_once(const StageOptions& options, const DecodeShape& shape,
-                                  LaunchSizes& sizes, const Make& make) {
+                                  const Make& make) {
   SimulatedOptions simulated;
   simulated.check = false;
   ObservedGpu gpu(simulated, shape.positions);
@@ -68,12 +71,10 @@ Result<std::vector<Op>> step_once(const StageOptions& options, const DecodeShape
   const auto hidden = static_cast<size_t>(options.model->spec.hidden_size);
   std::vector<float> in(hidden * static_cast<size_t>(shape.tokens)), out(in.size());
   MKM_RETURN_IF_ERROR(layers->step(shape, in.data(), out.data()));
-  for (const auto& [name, size] : gpu.sizes()) sizes[name] = size;
   return gpu.take_ops();
 }
 
-Result<Counted> count(const LayerCase& layer, Format format, const DecodeShape& shape,
-                      LaunchSizes& sizes) {
+Result<Counted> count(const LayerCase& layer, Format format, const DecodeShape& shape) {
   std::fprintf(stderr, "\r\033[K%s %s", layer.name, name_of(format));
   MKM_ASSIGN_OR_RETURN(const SyntheticShape synthetic, find_shape(layer.model));
   MKM_ASSIGN_OR_RETURN(const auto model, make_layer_model(synthetic, 4, format));
@@ -81,19 +82,17 @@ Result<Counted> count(const LayerCase& layer, Format format, const DecodeShape& 
   Counted result;
   result.layer = {layer.name, name_of(format), "= the layer", {}, 0};
   result.plain = {layer.name, name_of(format), "one kernel an op", {}, 0};
-  MKM_ASSIGN_OR_RETURN(const std::vector<Op> ops,
-                       step_once(options, shape, sizes, make_product_layers));
+  MKM_ASSIGN_OR_RETURN(const std::vector<Op> ops, step_once(options, shape, make_product_layers));
   for (const Op& op : ops) {
     if (!op.least_bytes) return internal_error("bench", "what ", op.name, " moves is not known");
     result.ops.push_back({layer.name, name_of(format), op.name, op.counted, *op.least_bytes});
     result.layer.counted.add(op.counted);
     result.layer.least_bytes += *op.least_bytes;
   }
-  LaunchSizes of_plain;
   const auto make = [](const StageOptions& of, Gpu& gpu) {
     return make_plain_layers(of, gpu, bench_kernels_simt());
   };
-  MKM_ASSIGN_OR_RETURN(const std::vector<Op> plain, step_once(options, shape, of_plain, make));
+  MKM_ASSIGN_OR_RETURN(const std::vector<Op> plain, step_once(options, shape, make));
   for (const Op& op : plain) result.plain.counted.add(op.counted);
   result.plain.least_bytes = result.layer.least_bytes;
   std::fprintf(stderr, "\r\033[K");
@@ -177,60 +176,64 @@ nlohmann::ordered_json to_json(const Comparisons& comparisons) {
   return all;
 }
 
-/// How it is launched is known of what ran; some kernels have another name than their launch.
-const LaunchSize* size_of(const CompiledKernel& kernel, const LaunchSizes& sizes) {
-  const std::string name = kernel.base == "products"          ? "matvec"
-                           : kernel.base == "attention_piece" ? "attention_decode"
-                                                              : kernel.base;
-  const auto found = sizes.find(name);
-  return found == sizes.end() ? nullptr : &found->second;
+using Sizes = std::map<std::string, LaunchSize>;
+
+double occupancy_of(const CompiledKernel& k, const Sizes& sizes) {
+  const LaunchSize& size = sizes.at(k.base);
+  return occupancy(k.arch, k.registers, size.threads,
+                   static_cast<size_t>(k.shared_bytes) + size.shared_bytes);
 }
 
-void print_compiled(const std::vector<CompiledKernel>& kernels, const LaunchSizes& sizes) {
-  std::printf("\n%-8s %-64s %9s %6s %6s %9s %9s\n", "arch", "kernel", "registers", "stack",
-              "spills", "shared", "occupancy");
+void print_compiled(const std::vector<CompiledKernel>& kernels, const Sizes& sizes) {
+  std::printf("\n%-8s %-64s %9s %6s %6s %9s %9s %9s\n", "arch", "kernel", "registers", "stack",
+              "spills", "shared", "+dynamic", "occupancy");
   for (const CompiledKernel& k : kernels) {
-    const LaunchSize* const size = size_of(k, sizes);
-    std::string share = "-";
-    if (size) {
-      const size_t shared = static_cast<size_t>(k.shared_bytes) + size->shared_bytes;
-      share =
-          std::to_string(std::lround(100 * occupancy(k.arch, k.registers, size->threads, shared)));
-      share += '%';
-    }
-    std::printf("%-8s %-64s %9d %6d %6d %9d %9s\n", k.arch.c_str(), k.name.c_str(), k.registers,
-                k.stack_bytes, k.spill_store_bytes + k.spill_load_bytes, k.shared_bytes,
-                share.c_str());
+    std::printf("%-8s %-64s %9d %6d %6d %9d %9zu %8.0f%%\n", k.arch.c_str(), k.name.c_str(),
+                k.registers, k.stack_bytes, k.spill_store_bytes + k.spill_load_bytes,
+                k.shared_bytes, sizes.at(k.base).shared_bytes, 100 * occupancy_of(k, sizes));
   }
   std::printf(
-      "occupancy: with the most dynamic shared memory of the launches counted above; "
-      "- : not launched in a decode step\n");
+      "+dynamic, occupancy: the most shared memory that a launch on the two models takes\n");
 }
 
-nlohmann::ordered_json to_json(const CompiledKernel& k, const LaunchSizes& sizes) {
-  nlohmann::ordered_json json = {{"arch", k.arch},
-                                 {"kernel", k.name},
-                                 {"registers", k.registers},
-                                 {"stack_bytes", k.stack_bytes},
-                                 {"spill_store_bytes", k.spill_store_bytes},
-                                 {"spill_load_bytes", k.spill_load_bytes},
-                                 {"static_shared_bytes", k.shared_bytes}};
-  if (const LaunchSize* const size = size_of(k, sizes)) {
-    const size_t shared = static_cast<size_t>(k.shared_bytes) + size->shared_bytes;
-    json["occupancy"] = occupancy(k.arch, k.registers, size->threads, shared);
+nlohmann::ordered_json to_json(const CompiledKernel& k, const Sizes& sizes) {
+  return {{"arch", k.arch},
+          {"kernel", k.name},
+          {"registers", k.registers},
+          {"stack_bytes", k.stack_bytes},
+          {"spill_store_bytes", k.spill_store_bytes},
+          {"spill_load_bytes", k.spill_load_bytes},
+          {"static_shared_bytes", k.shared_bytes},
+          {"dynamic_shared_bytes", sizes.at(k.base).shared_bytes},
+          {"threads", sizes.at(k.base).threads},
+          {"occupancy", occupancy_of(k, sizes)}};
+}
+
+/// Every kernel of the log, by name and GPU. InvalidArgument where there is none, and where nobody
+/// knows how one is launched.
+Result<std::vector<CompiledKernel>> compiled_kernels(const std::string& path, const Sizes& sizes) {
+  std::ifstream log(path);
+  std::vector<CompiledKernel> kernels = read_ptxas(log);
+  if (kernels.empty()) {
+    return invalid_argument("bench", path, " has no report of ptxas: it is the log of a build of ",
+                            "mokume_kernels_cuda in which every file was compiled");
   }
-  return json;
+  for (const CompiledKernel& kernel : kernels) {
+    if (!sizes.contains(kernel.base)) {
+      return invalid_argument("bench", "bench/cuda/launch_sizes.cc launches no ", kernel.name);
+    }
+  }
+  std::stable_sort(kernels.begin(), kernels.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.name, a.arch) < std::tie(b.name, b.arch);
+  });
+  return kernels;
 }
 
 Status run(const Options& options) {
+  const Sizes sizes = launch_sizes();
   std::vector<CompiledKernel> compiled;
   if (!options.ptxas.empty()) {
-    std::ifstream log(options.ptxas);
-    compiled = read_ptxas(log);
-    if (compiled.empty()) {
-      return invalid_argument("bench", options.ptxas, " has no report of ptxas: it is the log of ",
-                              "a build of mokume_kernels_cuda in which every file was compiled");
-    }
+    MKM_ASSIGN_OR_RETURN(compiled, compiled_kernels(options.ptxas, sizes));
   }
   if (!options.json) {
     std::printf("decode of %d sequence(s) at position %d, counted by the executor, one layer\n",
@@ -239,14 +242,13 @@ Status run(const Options& options) {
                 "L", "blocks", "MB moved", "act. KB", "/least", "sectors", "ways", "barriers",
                 "sh. KiB");
   }
-  LaunchSizes sizes;
   Comparisons comparisons;
   nlohmann::ordered_json ops = nlohmann::ordered_json::array(), layers = ops, kernels = ops;
   for (const LayerCase& layer : kLayers) {
     for (const Format format : kFormatsShown) {
       const std::string name = std::string(layer.name) + " " + name_of(format);
       if (name.find(options.filter) == std::string::npos) continue;
-      MKM_ASSIGN_OR_RETURN(const Counted counted, count(layer, format, options.shape, sizes));
+      MKM_ASSIGN_OR_RETURN(const Counted counted, count(layer, format, options.shape));
       for (const Row& row : counted.ops) options.json ? ops.push_back(to_json(row)) : print(row);
       for (const Row* row : {&counted.layer, &counted.plain}) {
         options.json ? layers.push_back(to_json(*row)) : print(*row);

@@ -58,8 +58,8 @@ ObservedGpu::ObservedGpu(SimulatedOptions options, int positions)
   options.before_kernel = [this](const simt::Launch&, simt::Executor& executor) {
     executor.watch(watched_, watched_bytes_);
   };
-  options.after_kernel = [this](const simt::Launch& launch, simt::Executor& executor) {
-    after_kernel(launch, executor);
+  options.after_kernel = [this](const simt::Launch&, simt::Executor& executor) {
+    after_kernel(executor);
   };
   gpu_ = make_simulated_gpu(options);
 }
@@ -117,10 +117,7 @@ Status ObservedGpu::launch_graph(StreamHandle stream, GraphHandle graph) {
   return absl::OkStatus();
 }
 
-void ObservedGpu::after_kernel(const simt::Launch& launch, simt::Executor& executor) {
-  LaunchSize& size = sizes_[launch.name];
-  size.threads = static_cast<int>(launch.threads);
-  size.shared_bytes = std::max(size.shared_bytes, launch.shared_bytes);
+void ObservedGpu::after_kernel(simt::Executor& executor) {
   if (at_ >= ops_.size() || ++ran_ < ops_[at_].launches) return;
   ops_[at_++].counted = executor.total();
   ran_ = 0;

@@ -11,13 +11,6 @@
 
 namespace mokume::bench {
 
-/// How a kernel is launched: what its occupancy depends on beside its registers.
-struct LaunchSize {
-  int threads = 0;
-  size_t shared_bytes = 0;  ///< dynamic, the most
-};
-using LaunchSizes = std::map<std::string, LaunchSize>;
-
 /// One launch of the stage's code, which may be several of the GPU. Counted from an empty L2.
 struct Op {
   std::string name;
@@ -34,7 +27,6 @@ class ObservedGpu : public cuda::Gpu {
 
   /// What has run since the last call.
   std::vector<Op> take_ops();
-  const LaunchSizes& sizes() const { return sizes_; }
   /// From there on, the largest piece of memory that was taken holds activations: what moves there
   /// is counted apart (Counters::watched_bytes).
   void watch_largest(uint64_t from);
@@ -76,7 +68,7 @@ class ObservedGpu : public cuda::Gpu {
   void destroy(cuda::ProductHandle product) override { gpu_->destroy(product); }
 
  private:
-  void after_kernel(const simt::Launch& launch, simt::Executor& executor);
+  void after_kernel(simt::Executor& executor);
 
   std::unique_ptr<cuda::Gpu> gpu_;
   cuda::CudaKernels table_;
@@ -86,7 +78,6 @@ class ObservedGpu : public cuda::Gpu {
   std::map<cuda::GraphHandle, std::vector<Op>> graphs_;
   size_t at_ = 0;  // in ops_: whose kernel runs next
   int ran_ = 0;    // of its kernels
-  LaunchSizes sizes_;
   std::byte* largest_ = nullptr;
   uint64_t largest_bytes_ = 0;
   const void* watched_ = nullptr;
