@@ -258,10 +258,12 @@ Status run(const Options& options) {
     }
   }
   if (!options.json) {
-    std::printf(
-        "L: launches. act. KB: of activations. /least: bytes moved over the least possible (of the "
-        "product's\nops). barriers: of a block\n");
-    print(comparisons);
+    if (!comparisons.empty())
+      std::printf(
+          "L: launches. act. KB: of activations. /least: bytes moved over the least possible (of "
+          "the "
+          "product's\nops). barriers: of a block\n");
+    if (!comparisons.empty()) print(comparisons);
     if (!compiled.empty()) print_compiled(compiled, sizes);
     return absl::OkStatus();
   }
