@@ -1,6 +1,6 @@
-// Products for 1..16 tokens on tensor cores: rows of the matrix are the left operand, dequantized
-// to halves in registers, eight or sixteen tokens the right one. Each weight is read once, 16 bytes
-// a lane.
+// Products for 1..16 tokens on tensor cores: rows of the matrix are the left operand, eight or
+// sixteen tokens the right one. Each weight is read once, 16 bytes a lane, and becomes an operand
+// in registers: half_tile.cuh dequantizes to halves, fp4_tile.cuh takes NVFP4 as it is.
 //
 // A block of 8 warps computes 32 rows: two tiles of 16, each by four warps that share it along K.
 // Of every 512 bytes of a row ("a tile") a warp takes 128: two stripes of 64, of which each of the
