@@ -15,9 +15,11 @@ void with_int8_format(Format format, const Run& run) {
   try_format(std::integral_constant<Format, Format::kIQ4_NL>{});
   try_format(std::integral_constant<Format, Format::kMXFP4>{});
   try_format(std::integral_constant<Format, Format::kNVFP4>{});
-  try_format(std::integral_constant<Format, Format::kInt8G32>{});
-  try_format(std::integral_constant<Format, Format::kInt8G32Min>{});
-  try_format(std::integral_constant<Format, Format::kInt8G16>{});
+  try_format(std::integral_constant<Format, Format::kQ5_0>{});
+  try_format(std::integral_constant<Format, Format::kQ5_1>{});
+  try_format(std::integral_constant<Format, Format::kQ4_K>{});
+  try_format(std::integral_constant<Format, Format::kQ5_K>{});
+  try_format(std::integral_constant<Format, Format::kQ6_K>{});
 }
 
 /// The levels of 16 rows' nibbles.
@@ -32,30 +34,62 @@ template <Format kFormat>
 /// Columns of a step: what a 32-bit lane holds of activations.
 constexpr int step_columns(bool wide) { return wide ? 2 : 4; }
 
+/// Nibbles with the bits above them, those of step `kStep` of the group, out of the vector `high`.
+template <Format kFormat, int kStep>
+[[gnu::always_inline]] inline Bytes with_high_bits(Bytes nibbles, Bytes high) {
+  constexpr int kBits = high_bits(layout(kFormat).quants);
+  if constexpr (kBits == 0) return levels<kFormat>(nibbles);
+  return or_shifted<4 - kBits * kStep>(nibbles, high, ((1 << kBits) - 1) << 4);
+}
+
 /// Calls use(levels, step) for every step of a group.
 template <Format kFormat, typename Use>
 [[gnu::always_inline]] inline void for_steps(const uint8_t* quants, const Use& use) {
   constexpr int kSteps = layout(kFormat).group / step_columns(is_wide(kFormat));
-  if constexpr (layout(kFormat).quants != Quants::kNibbles) {
-    for (int v = 0; v < kSteps; ++v) use(Bytes::load(quants + v * 64), v);
+  if constexpr (!has_nibbles(layout(kFormat).quants)) {
+    for (int v = 0; v < kSteps; ++v) use(Bytes::stream(quants + v * 64), v);
   } else {
-    for (int v = 0; v < kSteps / 2; ++v) {
-      const Bytes pairs = Bytes::load(quants + v * 64);
-      use(levels<kFormat>(low_nibbles(pairs)), v);
-      use(levels<kFormat>(high_nibbles(pairs)), kSteps / 2 + v);
+    constexpr int kPairs = kSteps / 2;
+    Bytes high{};
+    if constexpr (high_bits(layout(kFormat).quants) > 0) high = Bytes::stream(quants + kPairs * 64);
+    const auto use_pairs = [&]<int V>(std::integral_constant<int, V>)
+        __attribute__((always_inline)) {
+      const Bytes pairs = Bytes::stream(quants + V * 64);
+      use(with_high_bits<kFormat, V>(low_nibbles(pairs), high), V);
+      use(with_high_bits<kFormat, kPairs + V>(high_nibbles(pairs), high), kPairs + V);
+    };
+    [&]<int... V>(std::integer_sequence<int, V...>) __attribute__((always_inline)) {
+      (use_pairs(std::integral_constant<int, V>{}), ...);
     }
+    (std::make_integer_sequence<int, kPairs>{});
   }
 }
 
-/// Scales or minimums of 16 rows, as unit() says.
+/// Scales or minimums of 16 rows, as unit() says, at `p` of a block whose factors of them are at
+/// `factors`.
 template <Format kFormat>
-[[gnu::always_inline]] inline Vec load_scales(const uint8_t* p) {
-  if constexpr (layout(kFormat).scales == Scales::kNone) return Vec::set(1);
-  if constexpr (layout(kFormat).scales == Scales::kF16) return Vec::load_f16(p);
-  if constexpr (layout(kFormat).scales == Scales::kF32)
-    return Vec::load(reinterpret_cast<const float*>(p));
-  if constexpr (layout(kFormat).scales == Scales::kE4M3) return Vec::load_e4m3_magnitudes(p);
+[[gnu::always_inline]] inline Vec load_scales(const uint8_t* p, const uint8_t* factors) {
+  constexpr Scales kScales = layout(kFormat).scales;
+  if constexpr (kScales == Scales::kNone) return Vec::set(1);
+  if constexpr (kScales == Scales::kF16) return Vec::load_f16(p);
+  if constexpr (kScales == Scales::kE4M3) return Vec::load_e4m3_magnitudes(p);
+  if constexpr (kScales == Scales::kInt8)
+    return Vec::load_i8(reinterpret_cast<const int8_t*>(p)) * Vec::load_f16(factors);
   return Vec::load_halved_powers(p);
+}
+
+/// Of a group of a block.
+template <Format kFormat>
+[[gnu::always_inline]] inline Vec group_scales(const uint8_t* block, int group) {
+  constexpr size_t kBytes = kPanelRows * scale_bytes(kFormat);
+  return load_scales<kFormat>(block + scales_at(kFormat) + group * kBytes,
+                              block + factors_at(kFormat));
+}
+template <Format kFormat>
+[[gnu::always_inline]] inline Vec group_minimums(const uint8_t* block, int group) {
+  constexpr size_t kBytes = kPanelRows * scale_bytes(kFormat);
+  return load_scales<kFormat>(block + minimums_at(kFormat) + group * kBytes,
+                              block + factors_at(kFormat) + kFactorBytes);
 }
 
 /// What a panel's sums are multiplied by at the end.

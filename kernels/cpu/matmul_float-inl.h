@@ -32,12 +32,10 @@ inline Vec word_to_float(Bytes b, int i) {
 /// Dequantizes a group to floats, [columns][16]; columns past the matrix's are 0.
 template <Format kFormat>
 void widen_group(const uint8_t* block, int group, float* out) {
-  constexpr size_t kScales = kPanelRows * scale_bytes(kFormat);
   const Vec zero = Vec::set(static_cast<float>(layout(kFormat).zero));
-  const Vec d = load_scales<kFormat>(block + scales_at(kFormat) + group * kScales);
+  const Vec d = group_scales<kFormat>(block, group);
   Vec m = Vec::zero();
-  if constexpr (layout(kFormat).minimums)
-    m = load_scales<kFormat>(block + minimums_at(kFormat) + group * kScales);
+  if constexpr (layout(kFormat).minimums) m = group_minimums<kFormat>(block, group);
   for_steps<kFormat>(block + group * group_quants_bytes(kFormat), [&](Bytes w, int step) {
     constexpr int kColumns = step_columns(is_wide(kFormat));
     for (int i = 0; i < kColumns; ++i) {

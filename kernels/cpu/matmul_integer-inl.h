@@ -85,7 +85,6 @@ template <Format kFormat, GroupMath kMath, int T>
                                              const Activations<kMath, T>& x, int g,
                                              Vec (&total)[T]) {
   constexpr int kParts = kMath.parts();
-  constexpr size_t kScales = kPanelRows * scale_bytes(kFormat);
   Vec scaled[T];
   for (int part = 0; part < kParts; ++part) {
     const int group = index * kParts + part;
@@ -96,7 +95,7 @@ template <Format kFormat, GroupMath kMath, int T>
                                                          int step) __attribute__((always_inline)) {
           for (int t = 0; t < T; ++t) add_step<kMath>(sums[t], w, x.step(t, g, part, step));
         });
-    const Vec d = load_scales<kFormat>(block + scales_at(kFormat) + group * kScales);
+    const Vec d = group_scales<kFormat>(block, group);
     for (int t = 0; t < T; ++t) {
       scaled[t] = part > 0       ? fma(to_float(sums[t]), d, scaled[t])
                   : kMath.scales ? to_float(sums[t]) * d
@@ -105,7 +104,7 @@ template <Format kFormat, GroupMath kMath, int T>
   }
   for (int t = 0; t < T; ++t) total[t] = fma(scaled[t], Vec::set(x.scales[t][g]), total[t]);
   if constexpr (kMath.minimums) {
-    const Vec m = load_scales<kFormat>(block + minimums_at(kFormat) + index * kScales);
+    const Vec m = group_minimums<kFormat>(block, index);
     for (int t = 0; t < T; ++t) total[t] = fma(m, Vec::set(x.scaled_sums[t][g]), total[t]);
   }
 }
@@ -119,9 +118,10 @@ void integer_tile(const PackedMatrix& w, int panel, const Rows& x, int token,
   const uint8_t* block = w.panel(panel);
   Vec total[T];
   for (int t = 0; t < T; ++t) total[t] = Vec::zero();
-  for (int g = 0; g < x.groups(); g += 2, block += block_bytes(kFormat)) {
-    add_group<kFormat, kMath, T>(block, 0, rows, g, total);
-    add_group<kFormat, kMath, T>(block, 1, rows, g + 1, total);
+  constexpr int kGroups = block_columns(kFormat) / kGroup;
+  for (int g = 0; g < x.groups(); g += kGroups, block += block_bytes(kFormat)) {
+#pragma GCC unroll 2
+    for (int i = 0; i < kGroups; ++i) add_group<kFormat, kMath, T>(block, i, rows, g + i, total);
   }
   const Vec factor = last_factor<kFormat>(w, panel);
   for (int t = 0; t < T; ++t)

@@ -23,7 +23,6 @@ template <Format kFormat>
 void expand_panel(const uint8_t* panel, int begin, int end, int p, SweepTile& tile) {
   constexpr int kColumns = layout(kFormat).group;
   constexpr int kParts = block_groups(kFormat);
-  constexpr size_t kScales = kPanelRows * scale_bytes(kFormat);
   const int first = begin * kGroup / kColumns, count = (end - begin) * kGroup / kColumns;
   for (int i = 0; i < count; ++i) {
     const uint8_t* block = panel + (first + i) / kParts * block_bytes(kFormat);
@@ -32,11 +31,10 @@ void expand_panel(const uint8_t* panel, int begin, int end, int p, SweepTile& ti
       w.store(tile.quants[i * group_math(kFormat).steps() + step][p]);
     });
     if constexpr (layout(kFormat).scales != Scales::kNone) {
-      load_scales<kFormat>(block + scales_at(kFormat) + part * kScales).store(tile.scales[i][p]);
+      group_scales<kFormat>(block, part).store(tile.scales[i][p]);
     }
     if constexpr (layout(kFormat).minimums) {
-      load_scales<kFormat>(block + minimums_at(kFormat) + part * kScales)
-          .store(tile.minimums[i][p]);
+      group_minimums<kFormat>(block, part).store(tile.minimums[i][p]);
     }
   }
 }

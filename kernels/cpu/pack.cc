@@ -163,24 +163,12 @@ struct TypeInfo {
 
 // In the order of SourceType.
 constexpr TypeInfo kTypes[] = {
-    {Format::kF32, 1, 4},
-    {Format::kF16, 1, 2},
-    {Format::kBF16, 1, 2},
-    {Format::kQ8_0, 32, 34},
-    {Format::kQ4_0, 32, 18},
-    {Format::kQ4_1, 32, 20},
-    {Format::kInt8G32, 32, 22},
-    {Format::kInt8G32Min, 32, 24},
-    {Format::kInt8G32Min, 256, 144},
-    {Format::kInt8G32Min, 256, 176},
-    {Format::kInt8G16, 256, 210},
-    {Format::kIQ4_NL, 32, 18},
-    {Format::kMXFP4, 32, 17},
-    {Format::kNVFP4, 64, 36},
-    {Format::kInt8, 1, 1},
-    {Format::kF8, 1, 1},
-    {Format::kNVFP4, 16, 8},
-    {Format::kInt8, 1, 1},
+    {Format::kF32, 1, 4},      {Format::kF16, 1, 2},      {Format::kBF16, 1, 2},
+    {Format::kQ8_0, 32, 34},   {Format::kQ4_0, 32, 18},   {Format::kQ4_1, 32, 20},
+    {Format::kQ5_0, 32, 22},   {Format::kQ5_1, 32, 24},   {Format::kQ4_K, 256, 144},
+    {Format::kQ5_K, 256, 176}, {Format::kQ6_K, 256, 210}, {Format::kIQ4_NL, 32, 18},
+    {Format::kMXFP4, 32, 17},  {Format::kNVFP4, 64, 36},  {Format::kInt8, 1, 1},
+    {Format::kF8, 1, 1},       {Format::kNVFP4, 16, 8},   {Format::kInt8, 1, 1},
     {Format::kInt16, 1, 2},
 };
 static_assert(std::size(kTypes) == static_cast<size_t>(SourceType::kF16Rounded) + 1);

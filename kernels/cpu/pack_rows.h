@@ -21,6 +21,7 @@ struct GroupTarget {
   uint8_t* quants;  ///< 4 bytes a vector, 64 bytes apart
   uint8_t* scale;
   uint8_t* minimum;
+  uint8_t* factors;  ///< of the block's scales; that of its minimums is kFactorBytes on
 };
 
 /// Group `index` of the row.
@@ -31,7 +32,8 @@ inline GroupTarget target_of(const RowToPack& row, int index) {
       row.panel + static_cast<size_t>(index / block_groups(format)) * block_bytes(format);
   const size_t scale = (static_cast<size_t>(group) * kPanelRows + row.lane) * scale_bytes(format);
   return {block + group * group_quants_bytes(format) + row.lane * 4,
-          block + scales_at(format) + scale, block + minimums_at(format) + scale};
+          block + scales_at(format) + scale, block + minimums_at(format) + scale,
+          block + factors_at(format) + row.lane * 2};
 }
 
 inline uint32_t load_u32(const uint8_t* from) {

@@ -41,8 +41,8 @@ float scale_value(Scales type, const uint8_t* scales, int index) {
       return 1;
     case Scales::kF16:
       return half_to_float(load<uint16_t>(scales + index * 2));
-    case Scales::kF32:
-      return load<float>(scales + index * 4);
+    case Scales::kInt8:
+      return static_cast<int8_t>(scales[index]);
     case Scales::kE4M3:
       return e4m3_as_half(scales[index]);
     case Scales::kE8M0: {
@@ -61,6 +61,10 @@ int quant_value(const Layout& layout, const uint8_t* quants, int lane, int i) {
   const int half = layout.group / 2;
   const uint8_t byte = quants[i % half / 4 * 64 + lane * 4 + i % 4];
   const int nibble = i < half ? byte & 15 : byte >> 4;
+  if (const int bits = high_bits(layout.quants)) {
+    const uint8_t high = quants[half / 4 * 64 + lane * 4 + i % 4];
+    return nibble + 16 * (high >> (bits * (i / 4)) & ((1 << bits) - 1)) - layout.zero;
+  }
   const int level = layout.levels == Levels::kDoubledE2m1 ? kDoubledE2m1[nibble]
                     : layout.levels == Levels::kIq4Nl     ? kIq4Nl[nibble]
                                                           : nibble;
@@ -87,12 +91,18 @@ class PackedRow {
 
   /// Columns [first, last), of one group.
   void group(int first, int last, float* out) const {
-    const uint8_t* block = panel_ + static_cast<size_t>(first / kBlock) * block_bytes(format_);
-    const int index = first % kBlock / layout_.group, at = index * kPanelRows + lane_;
+    const int columns = block_columns(format_);
+    const uint8_t* block = panel_ + static_cast<size_t>(first / columns) * block_bytes(format_);
+    const int index = first % columns / layout_.group, at = index * kPanelRows + lane_;
     const uint8_t* quants = block + index * group_quants_bytes(format_);
-    const float scale = scale_value(layout_.scales, block + scales_at(format_), at);
-    const float minimum =
+    float scale = scale_value(layout_.scales, block + scales_at(format_), at);
+    float minimum =
         layout_.minimums ? scale_value(layout_.scales, block + minimums_at(format_), at) : 0;
+    if (has_factors(format_)) {
+      const uint8_t* factors = block + factors_at(format_) + lane_ * 2;
+      scale *= half_to_float(load<uint16_t>(factors));
+      if (layout_.minimums) minimum *= half_to_float(load<uint16_t>(factors + kFactorBytes));
+    }
     for (int column = first; column < last; ++column) {
       const int q = quant_value(layout_, quants, lane_, column % layout_.group);
       float value = scale * static_cast<float>(q);

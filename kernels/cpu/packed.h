@@ -5,13 +5,16 @@
 // row a 32-bit lane, so that a dot-product instruction works on 16 rows at once and an activation
 // is broadcast. Rows past N are zero, and columns past K meet activations of zero.
 //
-// In the float formats a block is 1 column of 16 elements. In the others it is 64 columns, cut into
-// groups that share a scale: the quants of every group, the scales [groups][16], the minimums
-// [groups][16].
+// In the float formats a block is 1 column of 16 elements. In the others it is 64 columns, or 256
+// where its rows have factors, cut into groups that share a scale: the quants of every group, the
+// scales [groups][16], the minimums [groups][16], f16[16] factors of the scales, f16[16] of the
+// minimums.
 //
 //   bytes     a group of G columns is G/4 vectors; vector v holds columns 4v..4v+3
 //   nibbles   a group is G/8 vectors; vector v holds columns 4v..4v+3 in its low and
 //             G/2+4v..G/2+4v+3 in its high nibbles
+//   5, 6 bits as nibbles, and then one vector of the 1 or 2 bits above: those of columns 4q..4q+3
+//             are its bits q, or 2q and 2q+1
 //   words     a group is G/2 vectors; vector v holds columns 2v and 2v+1 as int16
 //
 //   value = (level(quant) - zero) * scale * unit * factor of the matrix (+ minimum), where level()
@@ -24,8 +27,9 @@
 namespace mokume::kernels {
 
 inline constexpr int kPanelRows = 16;
-inline constexpr int kGroup = 32;  ///< columns that share a scale of the activations
-inline constexpr int kBlock = 64;  ///< columns of a quantized block
+inline constexpr int kGroup = 32;        ///< columns that share a scale of the activations
+inline constexpr int kBlock = 64;        ///< columns of a quantized block
+inline constexpr int kSuperBlock = 256;  ///< columns of one whose rows have factors
 
 enum class Format : uint8_t {
   kF32,
@@ -39,9 +43,11 @@ enum class Format : uint8_t {
   kIQ4_NL,
   kMXFP4,
   kNVFP4,
-  kInt8G32,
-  kInt8G32Min,
-  kInt8G16,
+  kQ5_0,
+  kQ5_1,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
   kInt16  ///< of kWordLimit at most, so that a group's products with as small ones fit int32
 };
 
@@ -52,11 +58,20 @@ constexpr bool is_wide(Format format) { return format == Format::kInt16; }
 /// The largest magnitude of 16-bit quants: 32 products of two of them fit int32.
 inline constexpr int kWordLimit = 8191;
 
-enum class Quants : uint8_t { kBytes, kNibbles, kWords };
+enum class Quants : uint8_t { kBytes, kNibbles, kFiveBits, kSixBits, kWords };
+/// Whether four bits of each lie as nibbles do.
+constexpr bool has_nibbles(Quants quants) {
+  return quants != Quants::kBytes && quants != Quants::kWords;
+}
+/// Bits above the nibbles.
+constexpr int high_bits(Quants quants) {
+  return quants == Quants::kFiveBits ? 1 : quants == Quants::kSixBits ? 2 : 0;
+}
 /// What a quant stands for, before the zero is taken off.
 enum class Levels : uint8_t { kLinear, kDoubledE2m1, kIq4Nl };
-/// Types of the scales of groups. E4M3 has no sign here; E8M0 is 2^(e - 127).
-enum class Scales : uint8_t { kNone, kF16, kF32, kE4M3, kE8M0 };
+/// Types of the scales of groups. E4M3 has no sign here; E8M0 is 2^(e - 127); an int8 is multiplied
+/// by its row's factor in the block.
+enum class Scales : uint8_t { kNone, kF16, kE4M3, kE8M0, kInt8 };
 
 /// How a quantized format lies in its blocks.
 struct Layout {
@@ -84,12 +99,16 @@ constexpr Layout layout(Format format) {
       return {Quants::kNibbles, Levels::kDoubledE2m1, 16, 32, Scales::kE8M0, false};
     case Format::kNVFP4:
       return {Quants::kNibbles, Levels::kDoubledE2m1, 16, 16, Scales::kE4M3, false};
-    case Format::kInt8G32:
-      return {Quants::kBytes, Levels::kLinear, 128, 32, Scales::kF32, false};
-    case Format::kInt8G32Min:
-      return {Quants::kBytes, Levels::kLinear, 128, 32, Scales::kF32, true};
-    case Format::kInt8G16:
-      return {Quants::kBytes, Levels::kLinear, 128, 16, Scales::kF32, false};
+    case Format::kQ5_0:
+      return {Quants::kFiveBits, Levels::kLinear, 16, 32, Scales::kF16, false};
+    case Format::kQ5_1:
+      return {Quants::kFiveBits, Levels::kLinear, 0, 32, Scales::kF16, true};
+    case Format::kQ4_K:
+      return {Quants::kNibbles, Levels::kLinear, 0, 32, Scales::kInt8, true};
+    case Format::kQ5_K:
+      return {Quants::kFiveBits, Levels::kLinear, 0, 32, Scales::kInt8, true};
+    case Format::kQ6_K:
+      return {Quants::kSixBits, Levels::kLinear, 32, 16, Scales::kInt8, false};
     case Format::kInt16:
       return {Quants::kWords, Levels::kLinear, 0, 32, Scales::kE8M0, false};
     default:
@@ -118,16 +137,23 @@ constexpr float unit(Format format) {
   }
 }
 
+constexpr bool has_factors(Format f) { return layout(f).scales == Scales::kInt8; }
 /// Columns of a block.
-constexpr int block_columns(Format format) { return is_quantized(format) ? kBlock : 1; }
+constexpr int block_columns(Format format) {
+  return !is_quantized(format) ? 1 : has_factors(format) ? kSuperBlock : kBlock;
+}
 constexpr bool has_row_scales(Format f) { return f == Format::kInt8 || f == Format::kF8; }
-constexpr int block_groups(Format f) { return kBlock / layout(f).group; }
+constexpr int block_groups(Format f) { return block_columns(f) / layout(f).group; }
 
-constexpr size_t group_quants_bytes(Format f) {
+/// Bytes of a group's quants, without the bits above nibbles.
+constexpr size_t group_low_bytes(Format f) {
   const size_t quants = static_cast<size_t>(layout(f).group) * kPanelRows;
-  return layout(f).quants == Quants::kNibbles ? quants / 2
+  return has_nibbles(layout(f).quants)        ? quants / 2
          : layout(f).quants == Quants::kWords ? quants * 2
                                               : quants;
+}
+constexpr size_t group_quants_bytes(Format f) {
+  return group_low_bytes(f) + (high_bits(layout(f).quants) > 0 ? 64 : 0);
 }
 /// Bytes of one scale, and of one minimum.
 constexpr size_t scale_bytes(Format f) {
@@ -136,8 +162,6 @@ constexpr size_t scale_bytes(Format f) {
       return 0;
     case Scales::kF16:
       return 2;
-    case Scales::kF32:
-      return 4;
     default:
       return 1;
   }
@@ -148,13 +172,18 @@ constexpr size_t scales_at(Format f) {
 constexpr size_t minimums_at(Format f) {
   return scales_at(f) + static_cast<size_t>(block_groups(f)) * kPanelRows * scale_bytes(f);
 }
+constexpr size_t factors_at(Format f) {
+  return minimums_at(f) + (layout(f).minimums ? minimums_at(f) - scales_at(f) : 0);
+}
+inline constexpr size_t kFactorBytes = kPanelRows * 2;  ///< of the scales, and of the minimums
 
-/// Bytes of a block of 16 rows.
+/// Bytes of a block of 16 rows. Those with factors begin at cache lines.
 constexpr size_t block_bytes(Format f) {
   if (f == Format::kF32) return 64;
   if (f == Format::kF8) return 16;
   if (!is_quantized(f)) return 32;
-  return minimums_at(f) + (layout(f).minimums ? minimums_at(f) - scales_at(f) : 0);
+  if (!has_factors(f)) return factors_at(f);
+  return (factors_at(f) + (layout(f).minimums ? 2 : 1) * kFactorBytes + 63) / 64 * 64;
 }
 
 struct PackedMatrix {

@@ -162,10 +162,14 @@ inline float largest(Vec a) {
 struct Bytes {
   __m256i lo, hi;
   static Bytes load(const uint8_t* p) {
-    // The hardware prefetcher alone does not reach the memory's speed at this density of loads.
-    _mm_prefetch(reinterpret_cast<const char*>(p + 4096), _MM_HINT_T0);
     const auto* halves = reinterpret_cast<const __m256i*>(p);
     return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+  }
+  /// From memory that is read from one end to the other. The hardware's prefetchers alone do not
+  /// reach its speed at this density of loads.
+  static Bytes stream(const uint8_t* p) {
+    _mm_prefetch(reinterpret_cast<const char*>(p + 4096), _MM_HINT_T0);
+    return load(p);
   }
   void store(uint8_t* p) const {
     auto* halves = reinterpret_cast<__m256i*>(p);
@@ -179,6 +183,17 @@ inline Bytes low_nibbles(Bytes b) {
 }
 inline Bytes high_nibbles(Bytes b) {
   return low_nibbles({_mm256_srli_epi16(b.lo, 4), _mm256_srli_epi16(b.hi, 4)});
+}
+/// bytes | (high << kShift & mask), or >> -kShift; no bit of the mask may come from a neighbour.
+template <int kShift>
+Bytes or_shifted(Bytes bytes, Bytes high, int mask) {
+  const auto combine = [mask](__m256i low, __m256i bits) {
+    if constexpr (kShift > 0) bits = _mm256_slli_epi16(bits, kShift);
+    if constexpr (kShift < 0) bits = _mm256_srli_epi16(bits, -kShift);
+    const __m256i wanted = _mm256_set1_epi8(static_cast<char>(mask));
+    return _mm256_or_si256(low, _mm256_and_si256(bits, wanted));
+  };
+  return {combine(bytes.lo, high.lo), combine(bytes.hi, high.hi)};
 }
 
 /// table[nibble] of every byte.

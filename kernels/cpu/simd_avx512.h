@@ -93,11 +93,27 @@ inline float largest(Vec a) { return _mm512_reduce_max_ps(a.v); }
 struct Bytes {
   __m512i v;
   static Bytes load(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+  /// From memory that is read from one end to the other. The hardware's prefetchers alone do not
+  /// reach its speed at this density of loads.
+  static Bytes stream(const uint8_t* p) {
+    _mm_prefetch(reinterpret_cast<const char*>(p + 4096), _MM_HINT_T0);
+    return load(p);
+  }
   void store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
 };
 inline Bytes low_nibbles(Bytes b) { return {_mm512_and_si512(b.v, _mm512_set1_epi8(15))}; }
 inline Bytes high_nibbles(Bytes b) {
   return {_mm512_and_si512(_mm512_srli_epi16(b.v, 4), _mm512_set1_epi8(15))};
+}
+/// bytes | (high << kShift & mask), or >> -kShift; no bit of the mask may come from a neighbour.
+template <int kShift>
+Bytes or_shifted(Bytes bytes, Bytes high, int mask) {
+  __m512i shifted = high.v;
+  if constexpr (kShift > 0) shifted = _mm512_slli_epi16(high.v, kShift);
+  if constexpr (kShift < 0) shifted = _mm512_srli_epi16(high.v, -kShift);
+  constexpr int kAndThenOr = 0xea;
+  return {_mm512_ternarylogic_epi32(shifted, _mm512_set1_epi8(static_cast<char>(mask)), bytes.v,
+                                    kAndThenOr)};
 }
 
 /// table[nibble] of every byte.

@@ -180,6 +180,7 @@ struct Bytes {
   static Bytes load(const uint8_t* p) {
     return {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
   }
+  static Bytes stream(const uint8_t* p) { return load(p); }
   void store(uint8_t* p) const {
     for_quarters([&](int i) { vst1q_u8(p + 16 * i, q[i]); });
   }
@@ -191,6 +192,16 @@ inline Bytes low_nibbles(Bytes b) {
 inline Bytes high_nibbles(Bytes b) {
   for_quarters([&](int i) { b.q[i] = vshrq_n_u8(b.q[i], 4); });
   return b;
+}
+/// bytes | (high << kShift & mask), or >> -kShift.
+template <int kShift>
+Bytes or_shifted(Bytes bytes, Bytes high, int mask) {
+  for_quarters([&](int i) {
+    const uint8x16_t shifted = vshlq_u8(high.q[i], vdupq_n_s8(kShift));
+    const uint8x16_t wanted = vandq_u8(shifted, vdupq_n_u8(static_cast<uint8_t>(mask)));
+    bytes.q[i] = vorrq_u8(bytes.q[i], wanted);
+  });
+  return bytes;
 }
 
 /// table[nibble] of every byte.
