@@ -7,14 +7,6 @@
 
 namespace mokume::cuda::MKM_TARGET {
 
-/// To the nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6, ties to the even code; larger ones become 6.
-MKM_DEVICE uint32_t to_e2m1(float x) {
-  const float a = fabsf(x);
-  const int code = (a > 0.25f) + (a >= 0.75f) + (a > 1.25f) + (a >= 1.75f) + (a > 2.5f) +
-                   (a >= 3.5f) + (a > 5.0f);
-  return static_cast<uint32_t>(code) | ((float_to_bits(x) >> 28) & 8u);
-}
-
 template <int kRoom>
 struct Fp4Tile {
   static constexpr Format kFormat = Format::kNvfp4;

@@ -138,6 +138,24 @@ struct DequantizeArgs {
   Element element = Element::kF16;
 };
 
+/// Rows as NVFP4 the way a library reads them: column 2i in the low half of a row's byte i, scales
+/// where block_scale_at() says. value = element * scale * factor of the row.
+struct QuantizeNvfp4Args {
+  const float* x = nullptr;  ///< [tokens][width]
+  void* out = nullptr;       ///< [tokens][width / 2] bytes
+  uint8_t* scales = nullptr;
+  float* factors = nullptr;  ///< [tokens]
+  int tokens = 0;
+  int width = 0;  ///< a multiple of 32
+};
+
+/// An NVFP4 matrix likewise, but for its factor.
+struct PackNvfp4Args {
+  Matrix matrix;
+  void* out = nullptr;  ///< [rows][columns / 2] bytes
+  uint8_t* scales = nullptr;
+};
+
 /// out = silu(gate) * up, as the input of a product (as in RmsNormArgs).
 struct SiluMulArgs {
   const float* gate = nullptr;  ///< [tokens][width]
@@ -290,6 +308,8 @@ struct CudaKernels {
   int (*gemm)(const GemmArgs&, Stream);
   int (*rescale)(const RescaleArgs&, Stream);
   int (*dequantize)(const DequantizeArgs&, Stream);
+  int (*quantize_nvfp4)(const QuantizeNvfp4Args&, Stream);
+  int (*pack_nvfp4)(const PackNvfp4Args&, Stream);
   int (*silu_mul)(const SiluMulArgs&, Stream);
   int (*rope_append)(const RopeAppendArgs&, Stream);
   int (*attention_decode)(const AttentionArgs&, Stream);

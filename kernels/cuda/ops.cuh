@@ -12,6 +12,8 @@ int gate_up(const GateUpArgs& args, Stream stream);
 int gemm(const GemmArgs& args, Stream stream);
 int rescale(const RescaleArgs& args, Stream stream);
 int dequantize(const DequantizeArgs& args, Stream stream);
+int quantize_nvfp4(const QuantizeNvfp4Args& args, Stream stream);
+int pack_nvfp4(const PackNvfp4Args& args, Stream stream);
 int silu_mul(const SiluMulArgs& args, Stream stream);
 int rope_append(const RopeAppendArgs& args, Stream stream);
 int attention_decode(const AttentionArgs& args, Stream stream);

@@ -49,6 +49,14 @@ MKM_DEVICE Fp8 from_float<Fp8>(float x) {
   return {static_cast<uint8_t>(sign | (rounded - (120u << 3)))};
 }
 
+/// To the nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6, ties to the even code; larger ones become 6.
+MKM_DEVICE uint32_t to_e2m1(float x) {
+  const float a = fabsf(x);
+  const int code = (a > 0.25f) + (a >= 0.75f) + (a > 1.25f) + (a >= 1.75f) + (a > 2.5f) +
+                   (a >= 3.5f) + (a > 5.0f);
+  return static_cast<uint32_t>(code) | ((float_to_bits(x) >> 28) & 8u);
+}
+
 MKM_DEVICE uint32_t byte_of(int8_t x) { return static_cast<uint8_t>(x); }
 MKM_DEVICE uint32_t byte_of(Fp8 x) { return x.bits; }
 

@@ -52,8 +52,7 @@ struct DeviceConfig {
   std::optional<int> numa_node;  ///< cpu: threads and memory stay on it
   int index = 0;                 ///< cuda: which GPU, as the driver counts them
   std::string uuid;              ///< cuda: which GPU, "GPU-5fb8..."; empty: by index
-  std::string prompt_inputs = "wide";  ///< cuda, cuda-sim: "narrow": rounded to the weights' type
-  FaultConfig fault;                   ///< cuda-sim
+  FaultConfig fault;             ///< cuda-sim
   ConfigLocation where;
 };
 
@@ -63,7 +62,7 @@ struct StageConfig {
   int last_layer = 0;   ///< inclusive
   ConfigLocation where;
   std::string weights = "keep";      ///< int8, fp16, bf16, nvfp4: what its layers are converted to
-  std::string activations = "auto";  ///< nvfp4: what NVFP4 is multiplied by
+  std::string activations = "auto";  ///< int8, fp8, nvfp4: what matrices of that are multiplied by
 };
 
 struct SchedulerConfig {

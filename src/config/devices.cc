@@ -77,12 +77,11 @@ Status read_fault(const ConfigValue& value, FaultConfig& out) {
 /// That every key given is one for devices of this kind.
 Status check_device_keys(const ConfigValue& value, const std::string& kind) {
   const std::pair<std::string_view, std::string_view> keys[] = {
-      {"threads", "cpu"}, {"cores", "cpu"},          {"numa_node", "cpu"}, {"index", "cuda"},
-      {"uuid", "cuda"},   {"prompt_inputs", "cuda"}, {"fault", "cuda-sim"}};
+      {"threads", "cpu"}, {"cores", "cpu"}, {"numa_node", "cpu"},
+      {"index", "cuda"},  {"uuid", "cuda"}, {"fault", "cuda-sim"}};
   for (const YamlNode::Entry& entry : value.node().entries) {
     for (const auto& [key, wanted] : keys) {
       if (entry.key != key || kind == wanted) continue;
-      if (key == "prompt_inputs" && kind == "cuda-sim") continue;
       return value.child(entry.value, key)
           .error(
               str_cat("is for devices of the kind ", wanted, "; this one is of the kind ", kind));
@@ -110,7 +109,6 @@ Status read_device(const ConfigValue& value, DeviceConfig& out) {
                  {"numa_node", read_node},
                  {"index", read_index},
                  {"uuid", [&](const ConfigValue& uuid) { return read_uuid(uuid, out.uuid); }},
-                 {"prompt_inputs", choice(out.prompt_inputs, {"wide", "narrow"})},
                  {"fault", [&](const ConfigValue& fault) { return read_fault(fault, out.fault); }},
              }));
   MKM_RETURN_IF_ERROR(check_device_keys(value, out.kind));
@@ -136,7 +134,7 @@ Status read_stage(const ConfigValue& value, StageConfig& out) {
                  {"device", name(out.device, "cpu0"), true},
                  {"layers", read_layers, true},
                  {"weights", choice(out.weights, {"keep", "int8", "fp16", "bf16", "nvfp4"})},
-                 {"activations", choice(out.activations, {"auto", "nvfp4"})},
+                 {"activations", choice(out.activations, {"auto", "int8", "fp8", "nvfp4"})},
              });
 }
 

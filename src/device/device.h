@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "device/stage.h"
 #include "model/model_spec.h"
+#include "tensor/activations.h"
 #include "tensor/kv_type.h"
 #include "tensor/weight_format.h"
 
@@ -45,8 +46,8 @@ struct StageOptions {
   bool has_head = false;       ///< output is logits, not hidden states
   bool exact = false;          ///< activations and KV in F32; NVFP4 of directories as BF16
   WeightFormat weights = WeightFormat::kKeep;  ///< what the layers' weights are converted to
-  bool nvfp4_activations = false;  ///< round to NVFP4 what NVFP4 is multiplied by in decode steps;
-                                   ///< nothing of it where `exact`
+  Activations activations =
+      Activations::kAuto;    ///< what products round their inputs to; nothing of it where `exact`
   std::optional<KvType> kv;  ///< what keys and values are kept as; empty: the device's own choice
   int kv_pages = 0;          ///< pages of this stage's KV cache
   int page_tokens = 16;      ///< tokens a page; a multiple of 16

@@ -86,7 +86,8 @@ Result<PlacementPlan> plan_placement(const ModelSpec& spec, const Config& config
     plan.stages.push_back({stage.device, stage.first_layer, end,
                            stage_weight_bytes(spec, stage.first_layer, end, weights), kv,
                            bytes.value_or(0), stage_state_bytes(spec, stage.first_layer, end),
-                           weights, stage.activations == "nvfp4"});
+                           weights,
+                           activations_of(stage.activations).value_or(Activations::kAuto)});
   }
   if (!page_bytes || *page_bytes == 0) {
     return invalid_argument("placement", "the model's KV heads have no usable size (",

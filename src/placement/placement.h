@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "model/model_spec.h"
+#include "tensor/activations.h"
 #include "tensor/kv_type.h"
 #include "tensor/weight_format.h"
 
@@ -22,8 +23,8 @@ struct StageSpec {
   KvType kv = kCpuKvType;     ///< what keys and values are kept as
   uint64_t kv_page_bytes = 0;  ///< one page over this stage's layers
   uint64_t state_bytes = 0;    ///< recurrent states of one sequence in this stage's layers
-  WeightFormat weights = WeightFormat::kKeep;  ///< what the layers are converted to
-  bool nvfp4_activations = false;              ///< what NVFP4 is multiplied by is rounded to NVFP4
+  WeightFormat weights = WeightFormat::kKeep;    ///< what the layers are converted to
+  Activations activations = Activations::kAuto;  ///< what products round their inputs to
 };
 
 /// Covers every layer exactly once, in order.

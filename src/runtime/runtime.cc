@@ -35,15 +35,11 @@ Result<std::unique_ptr<Device>> make_device(const DeviceConfig& config) {
     return Status(device.status().code(), str_cat(device.status().message(), " (device ",
                                                   config.name, where_of(config), ")"));
   }
-  const bool narrow = config.prompt_inputs == "narrow";
-  if (config.kind == "cuda") {
-    return make_cuda_device({config.name, {config.index, config.uuid}, narrow});
-  }
+  if (config.kind == "cuda") return make_cuda_device({config.name, {config.index, config.uuid}});
   if (config.kind == "cuda-sim") {
     cuda::SimulatedOptions options;
     options.device = config.name;
     options.faults = faults_of(config.fault);
-    options.narrow_prompts = narrow;
     return make_simulated_cuda_device(options);
   }
   return invalid_argument("runtime", "device ", config.name, " is of the unknown kind \"",
@@ -73,7 +69,7 @@ Status make_stages(Runtime& runtime, const RuntimeOptions& options) {
     stage.has_head = i + 1 == runtime.plan.stages.size();
     stage.exact = options.exact;
     stage.weights = spec.weights;
-    stage.nvfp4_activations = spec.nvfp4_activations;
+    stage.activations = spec.activations;
     stage.kv = spec.kv;
     stage.kv_pages = runtime.plan.kv_pages;
     stage.page_tokens = runtime.plan.page_tokens;

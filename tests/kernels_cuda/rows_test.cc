@@ -254,6 +254,93 @@ TEST(Rescale, IsWhatItsFormulaSays) {
   }
 }
 
+// Of an NVFP4 operand: 128 rows by 4 scales are 32 lines of 16 bytes, of rows r, r + 32, r + 64 and
+// r + 96.
+double nvfp4_scale(const std::vector<uint8_t>& scales, int row, int column, int columns) {
+  const int group = column / 16, across = (columns / 16 + 3) / 4;
+  const size_t tile = static_cast<size_t>(row / 128) * across + group / 4;
+  return e4m3_value(scales[tile * 512 + row % 32 * 16 + row % 128 / 32 * 4 + group % 4]);
+}
+
+double nvfp4_value(const std::vector<uint8_t>& data, const std::vector<uint8_t>& scales, int row,
+                   int column, int columns) {
+  const double magnitudes[] = {0, .5, 1, 1.5, 2, 3, 4, 6};
+  const uint8_t byte = data[(static_cast<size_t>(row) * columns + column) / 2];
+  const int bits = column % 2 ? byte >> 4 : byte & 15;
+  return (bits & 8 ? -1 : 1) * magnitudes[bits & 7] * nvfp4_scale(scales, row, column, columns);
+}
+
+TEST(QuantizeNvfp4, RoundsToTheNearest) {
+  for (const auto& [tokens, width] :
+       std::vector<std::pair<int, int>>{{1, 32}, {3, 96}, {2, 1056}, {130, 160}, {1, 4128}}) {
+    for (const simt::Order order : orders()) {
+      SCOPED_TRACE(testing::Message() << tokens << 'x' << width);
+      TestGpu gpu(order);
+      const size_t count = static_cast<size_t>(tokens) * width;
+      auto x = random_floats(count, 7);
+      for (int i = 0; i < 16; ++i) x[i] = 0;          // a group of nothing
+      for (int i = 16; i < 32; ++i) x[i] *= 1000.0f;  // one that makes the others small
+      const size_t scale_bytes = block_scales_bytes(tokens, width);
+      QuantizeNvfp4Args args;
+      args.x = gpu.put(x);
+      args.out = gpu.empty<uint8_t>(count / 2);
+      args.scales = gpu.put(std::vector<uint8_t>(scale_bytes));
+      args.factors = gpu.empty<float>(static_cast<size_t>(tokens));
+      args.tokens = tokens;
+      args.width = width;
+      gpu.run(gpu.kernels().quantize_nvfp4, args);
+      const auto data = gpu.get(static_cast<const uint8_t*>(args.out), count / 2);
+      const auto scales = gpu.get(args.scales, scale_bytes);
+      const auto factors = gpu.get(args.factors, static_cast<size_t>(tokens));
+      for (int t = 0; t < tokens; ++t) {
+        for (int c = 0; c < width; ++c) {
+          const size_t at = static_cast<size_t>(t) * width + c;
+          const float* group = &x[at - c % 16];
+          double largest = 0;
+          for (int i = 0; i < 16; ++i) largest = std::max(largest, std::fabs(double{group[i]}));
+          const double scale = factors[t] * nvfp4_scale(scales, t, c, width);
+          // Of E4M3: a sixteenth of it, or half of the least that there is.
+          ASSERT_NEAR(6 * scale, largest, largest / 16 + 6 * factors[t] * 0x1p-10);
+          const double error =
+              std::fabs(nvfp4_value(data, scales, t, c, width) * factors[t] - x[at]);
+          for (const double other : {0., .5, 1., 1.5, 2., 3., 4., 6.}) {
+            ASSERT_LE(error, std::fabs(std::fabs(x[at]) - other * scale) + 1e-5 * largest)
+                << "token " << t << " at " << c;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(PackNvfp4, KeepsEveryValue) {
+  for (const auto& [rows, columns] :
+       std::vector<std::pair<int, int>>{{1, 32}, {5, 96}, {131, 160}, {2, 4128}}) {
+    for (const simt::Order order : orders()) {
+      SCOPED_TRACE(testing::Message() << rows << 'x' << columns);
+      TestGpu gpu(order);
+      const HostMatrix matrix = random_matrix(Format::kNvfp4, rows, columns, 3);
+      const size_t bytes = static_cast<size_t>(rows) * columns / 2;
+      const size_t scale_bytes = block_scales_bytes(rows, columns);
+      PackNvfp4Args args;
+      args.matrix = matrix.on(gpu);
+      args.out = gpu.empty<uint8_t>(bytes);
+      args.scales = gpu.put(std::vector<uint8_t>(scale_bytes));
+      gpu.run(gpu.kernels().pack_nvfp4, args);
+      const auto data = gpu.get(static_cast<const uint8_t*>(args.out), bytes);
+      const auto scales = gpu.get(args.scales, scale_bytes);
+      for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < columns; ++c) {
+          ASSERT_FLOAT_EQ(
+              static_cast<float>(nvfp4_value(data, scales, r, c, columns) * matrix.factor),
+              static_cast<float>(matrix.value(r, c)))
+              << r << ", " << c;
+        }
+      }
+    }
+  }
+}
+
 TEST(Embed, GathersRowsOfEveryFormat) {
   for (int f = 0; f < kFormats; ++f) {
     const auto format = static_cast<Format>(f);

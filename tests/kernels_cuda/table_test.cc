@@ -24,6 +24,8 @@ TEST(Table, HasEveryOp) {
   look("gemm", k.gemm);
   look("rescale", k.rescale);
   look("dequantize", k.dequantize);
+  look("quantize_nvfp4", k.quantize_nvfp4);
+  look("pack_nvfp4", k.pack_nvfp4);
   look("silu_mul", k.silu_mul);
   look("rope_append", k.rope_append);
   look("attention_decode", k.attention_decode);

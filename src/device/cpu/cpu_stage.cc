@@ -78,8 +78,9 @@ Status check_options(const StageOptions& options) {
   if (options.weights == WeightFormat::kQ8_0) {
     return invalid_argument("cpu", "weights are not converted to q8_0 while they are loaded");
   }
-  if (options.nvfp4_activations) {
-    return invalid_argument("cpu", "activations are not rounded to nvfp4; that is for GPUs");
+  if (options.activations != Activations::kAuto) {
+    return invalid_argument("cpu", "activations are not rounded to ",
+                            activations_name(options.activations), "; that is for GPUs");
   }
   if (options.kv == KvType::kF8) {
     return invalid_argument("cpu", "keys and values are not kept as fp8");

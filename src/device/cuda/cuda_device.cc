@@ -11,8 +11,8 @@ namespace {
 class CudaDevice : public Device {
  public:
   CudaDevice(std::string name, std::string kind, std::unique_ptr<cuda::Gpu> gpu,
-             bool narrow_prompts, const std::string& missing = "")
-      : gpu_(std::move(gpu)), narrow_prompts_(narrow_prompts) {
+             const std::string& missing = "")
+      : gpu_(std::move(gpu)) {
     const cuda::GpuInfo& gpu_info = gpu_->info();
     info_.name = std::move(name);
     info_.kind = std::move(kind);
@@ -23,8 +23,7 @@ class CudaDevice : public Device {
   const DeviceInfo& info() const override { return info_; }
 
   Result<std::unique_ptr<Stage>> make_stage(const StageOptions& options) override {
-    auto stage =
-        std::make_unique<cuda::CudaStage>(options, *gpu_, worker_, info_.name, narrow_prompts_);
+    auto stage = std::make_unique<cuda::CudaStage>(options, *gpu_, worker_, info_.name);
     Status loaded;
     worker_.run([&] { loaded = stage->load(); });
     MKM_RETURN_IF_ERROR(loaded);
@@ -33,7 +32,6 @@ class CudaDevice : public Device {
 
  private:
   std::unique_ptr<cuda::Gpu> gpu_;  // goes after the worker, which uses it
-  const bool narrow_prompts_;
   DeviceInfo info_;
   DeviceWorker worker_;
 };
@@ -45,13 +43,12 @@ Result<std::unique_ptr<Device>> make_cuda_device(const CudaDeviceOptions& option
   const Result<std::string> cublas = cuda::find_cublas();
   const std::string missing =
       cublas.ok() ? "" : str_cat("; ", absl::StripPrefix(cublas.status().message(), "[cuda] "));
-  return std::make_unique<CudaDevice>(options.name, "cuda", std::move(gpu), options.narrow_prompts,
-                                      missing);
+  return std::make_unique<CudaDevice>(options.name, "cuda", std::move(gpu), missing);
 }
 
 Result<std::unique_ptr<Device>> make_simulated_cuda_device(const cuda::SimulatedOptions& options) {
-  return std::make_unique<CudaDevice>(options.device, "cuda-sim", cuda::make_simulated_gpu(options),
-                                      options.narrow_prompts);
+  return std::make_unique<CudaDevice>(options.device, "cuda-sim",
+                                      cuda::make_simulated_gpu(options));
 }
 
 }  // namespace mokume

@@ -13,9 +13,6 @@ namespace mokume {
 struct CudaDeviceOptions {
   std::string name = "gpu0";
   cuda::GpuSelector gpu;
-  /// Prompts' activations are rounded to the type of INT8, FP8 and NVFP4 weights, where the GPU and
-  /// its library multiply in that, instead of to F16.
-  bool narrow_prompts = false;
 };
 
 /// NotFound says what is missing: CUDA in this build, the driver, that GPU.

@@ -32,12 +32,11 @@ Status check_mixer(int layer, const DeltaNet& net) {
 }  // namespace
 
 CudaStage::CudaStage(const StageOptions& options, Gpu& gpu, DeviceWorker& worker,
-                     std::string device, bool narrow_prompts)
+                     std::string device)
     : options_(options),
       gpu_(gpu),
       worker_(worker),
       device_(std::move(device)),
-      narrow_prompts_(narrow_prompts),
       widths_(widths_of(options)),
       most_(largest_pass(options)) {}
 
@@ -78,11 +77,11 @@ Status CudaStage::check_options() const {
     return invalid_argument("cuda", "keys and values are not kept as int16");
   }
   const GpuInfo& gpu = gpu_.info();
-  if (options_.nvfp4_activations && !gpu.multiplies_nvfp4()) {
+  if (options_.activations == Activations::kNvfp4 && gpu.major < 10) {
     return invalid_argument("cuda", "device ", device_, ", a ", gpu.name, " of capability ",
                             gpu.major, ".", gpu.minor,
-                            ", does not multiply NVFP4 by NVFP4 in our kernels; 12.0 does: leave "
-                            "out \"activations: nvfp4\"");
+                            ", does not multiply NVFP4 by NVFP4; 10.0 and up do: leave out "
+                            "\"activations: nvfp4\"");
   }
   if (options_.page_tokens <= 0 || options_.page_tokens % 16 != 0) {
     return invalid_argument("cuda", "page_tokens must be a multiple of 16, not ",
@@ -102,7 +101,7 @@ Status CudaStage::allocate() {
   MKM_RETURN_IF_ERROR(place_weights(options_, counting, planned));
   Workspace(counting, widths_, most_);
   if (!options_.exact) {
-    MKM_RETURN_IF_ERROR(prompts_.choose(gpu_, planned, most_.tokens, narrow_prompts_));
+    MKM_RETURN_IF_ERROR(prompts_.choose(gpu_, planned, most_.tokens, options_.activations));
   }
   prompts_.place(counting, most_.tokens);
   const uint64_t inputs = input_bytes(most_);

@@ -21,10 +21,8 @@ namespace mokume::cuda {
 
 class CudaStage : public Stage {
  public:
-  /// Loads nothing yet. `gpu` and `worker` outlive the stage; `device` is for messages;
-  /// `narrow_prompts` as CudaDeviceOptions has it.
-  CudaStage(const StageOptions& options, Gpu& gpu, DeviceWorker& worker, std::string device,
-            bool narrow_prompts = false);
+  /// Loads nothing yet. `gpu` and `worker` outlive the stage; `device` is for messages.
+  CudaStage(const StageOptions& options, Gpu& gpu, DeviceWorker& worker, std::string device);
   ~CudaStage() override;
   /// On the worker's thread: takes the memory, loads the weights, records decode steps.
   Status load();
@@ -66,7 +64,9 @@ class CudaStage : public Stage {
   // The layers (cuda_stage_layers.cc).
   Inputs inputs() const {
     if (options_.exact) return Inputs::kF32;
-    return options_.nvfp4_activations ? Inputs::kNvfp4 : Inputs::k16Bits;
+    const bool nvfp4 =
+        options_.activations == Activations::kNvfp4 && gpu_.info().multiplies_nvfp4();
+    return nvfp4 ? Inputs::kNvfp4 : Inputs::k16Bits;
   }
   void put_layer(Launches& go, const View& view, const LayerWeights& layer);
   void put_mixer(Launches& go, const View& view, const LayerWeights& layer,
@@ -89,7 +89,6 @@ class CudaStage : public Stage {
   Gpu& gpu_;
   DeviceWorker& worker_;
   const std::string device_;
-  const bool narrow_prompts_;
   const Widths widths_;
   const PassSize most_;
   OwnedStream stream_;

@@ -9,22 +9,27 @@ namespace {
 /// order.
 constexpr int kChosenFor = 512;
 
+constexpr ProductType kNvfp4 = ProductType::kNvfp4;
+
 struct Candidate {
   ProductType type;
   bool unpacked;
 };
 
 /// What is tried for matrices of a format, the best first.
-std::vector<Candidate> candidates(Format format, bool narrow) {
-  if (narrow && format == Format::kInt8) {
+std::vector<Candidate> candidates(Format format, Activations activations) {
+  if (format == Format::kInt8 && activations == Activations::kInt8) {
     return {{ProductType::kInt8, false}, {ProductType::kF16, true}};
   }
-  if (narrow && format == Format::kF8) {
+  if (format == Format::kF8 && activations == Activations::kF8) {
     return {{ProductType::kF8, false}, {ProductType::kF16, true}};
+  }
+  if (format == Format::kNvfp4 && activations == Activations::kNvfp4) {
+    return {{kNvfp4, true}, {ProductType::kF16, true}};
   }
   switch (format) {
     case Format::kF32:
-      return {};  // the library would round its inputs
+      return {};  // tensor cores would round them
     case Format::kF16:
       return {{ProductType::kF16, false}};
     case Format::kBF16:
@@ -34,6 +39,7 @@ std::vector<Candidate> candidates(Format format, bool narrow) {
   }
 }
 
+/// What rows are written as by the kernel before; kNvfp4 takes a kernel more.
 Element element_of(ProductType type) {
   switch (type) {
     case ProductType::kF16:
@@ -42,8 +48,10 @@ Element element_of(ProductType type) {
       return Element::kBF16;
     case ProductType::kInt8:
       return Element::kInt8;
-    default:
+    case ProductType::kF8:
       return Element::kF8;
+    default:
+      return Element::kF32;
   }
 }
 
@@ -62,18 +70,20 @@ Result<OwnedProduct> make_product(Gpu& gpu, const ProductShape& shape) {
 
 }  // namespace
 
-Status PromptProducts::choose(Gpu& gpu, const StageWeights& weights, int most_tokens, bool narrow) {
+Status PromptProducts::choose(Gpu& gpu, const StageWeights& weights, int most_tokens,
+                              Activations activations) {
   for (size_t layer = 0; layer < weights.layers.size(); ++layer) {
     for (const StageWeights::MatrixCopy& copy : weights.copies[layer].matrices) {
-      if (!find(*copy.to)) MKM_RETURN_IF_ERROR(add(gpu, *copy.to, most_tokens, narrow));
+      if (!find(*copy.to)) MKM_RETURN_IF_ERROR(add(gpu, *copy.to, most_tokens, activations));
     }
   }
   return absl::OkStatus();
 }
 
-Status PromptProducts::add(Gpu& gpu, const Matrix& matrix, int most_tokens, bool narrow) {
+Status PromptProducts::add(Gpu& gpu, const Matrix& matrix, int most_tokens,
+                           Activations activations) {
   Way way{matrix.format, matrix.rows, matrix.columns, ProductType::kF16, false, {}};
-  for (const Candidate& candidate : candidates(matrix.format, narrow)) {
+  for (const Candidate& candidate : candidates(matrix.format, activations)) {
     way.type = candidate.type;
     way.unpacked = candidate.unpacked;
     MKM_ASSIGN_OR_RETURN(
@@ -85,18 +95,24 @@ Status PromptProducts::add(Gpu& gpu, const Matrix& matrix, int most_tokens, bool
 }
 
 void PromptProducts::place(Carver& carver, int most_tokens) {
-  uint64_t columns = 0, slab = 0, rows = 0;
+  uint64_t columns = 0, slab = 0, rows = 0, scales = 0, slab_scales = 0;
   for (const Way& way : ways_) {
     if (!way.product.get()) continue;
     const auto n = static_cast<uint64_t>(way.rows), k = static_cast<uint64_t>(way.columns);
     columns = std::max(columns, k);
-    if (way.unpacked) slab = std::max(slab, n * k * element_bytes(element_of(way.type)));
+    if (way.unpacked) slab = std::max(slab, way.type == kNvfp4 ? n * k / 2 : n * k * 2);
+    if (way.type == kNvfp4) {
+      scales = std::max(scales, block_scales_bytes(most_tokens, way.columns));
+      slab_scales = std::max(slab_scales, block_scales_bytes(way.rows, way.columns));
+    }
     if (scaled(way.type)) rows = std::max(rows, n);
   }
   const auto tokens = static_cast<uint64_t>(most_tokens);
   input_ = carver.take<std::byte>(tokens * columns * sizeof(uint16_t));
   input_scales_ = carver.take<float>(tokens);
+  input_group_scales_ = carver.take<uint8_t>(scales);
   slab_ = carver.take<std::byte>(slab);
+  slab_scales_ = carver.take<uint8_t>(slab_scales);
   sums_ = carver.take<std::byte>(tokens * rows * sizeof(float));
 }
 
@@ -142,59 +158,80 @@ void PromptProducts::put_input(Launches& go, const Way& way, const PromptInput& 
                                int columns) const {
   const bool library = way.product.get() != nullptr;
   const Element element = library ? element_of(way.type) : Element::kF32;
+  float* const floats = input.norm ? input.normed : input.x;
+  void* const out = element == Element::kF32 ? static_cast<void*>(floats) : input_;
   if (input.gate) {
     SiluMulArgs args;
     args.gate = input.gate;
     args.up = input.up;
-    args.out = library ? static_cast<void*>(input_) : input.x;
+    args.out = out;
     args.element = element;
     args.scales = input_scales_;
     args.tokens = input.tokens;
     args.width = columns;
     go("silu_mul", go.kernels().silu_mul, args);
-  } else if (library || input.norm) {
+  } else if (input.norm || element != Element::kF32) {
     RmsNormArgs args;
     args.x = input.x;
     if (input.norm) {
       args.weight = input.norm->weight;
       args.epsilon = input.norm->epsilon;
     }
-    args.out = library ? static_cast<void*>(input_) : input.normed;
+    args.out = out;
     args.element = element;
     args.scales = input_scales_;
     args.tokens = input.tokens;
     args.width = columns;
     go("rms_norm", go.kernels().rms_norm, args);
   }
+  if (!library || way.type != kNvfp4) return;
+  QuantizeNvfp4Args args;
+  args.x = floats;
+  args.out = input_;
+  args.scales = input_group_scales_;
+  args.factors = input_scales_;
+  args.tokens = input.tokens;
+  args.width = columns;
+  go("quantize_nvfp4", go.kernels().quantize_nvfp4, args);
+}
+
+// Into slab_. An NVFP4 element times its scale is an F16 without rounding, so the matrix's factor
+// is left to the product.
+void PromptProducts::put_unpacked(Launches& go, const Way& way, const Matrix& matrix) const {
+  if (way.type == kNvfp4) {
+    go("pack_nvfp4", go.kernels().pack_nvfp4, PackNvfp4Args{matrix, slab_, slab_scales_});
+    return;
+  }
+  DequantizeArgs args;
+  args.matrix = matrix;
+  args.matrix.factor = 1;
+  args.out = slab_;
+  args.element = element_of(way.type);
+  go("dequantize", go.kernels().dequantize, args);
 }
 
 void PromptProducts::put_product(Launches& go, const Way& way, const MatrixProduct& product,
                                  int tokens, bool accumulate) const {
   const Matrix& matrix = *product.matrix;
+  const bool rescaled = scaled(way.type);
+  if (way.unpacked) put_unpacked(go, way, matrix);
   ProductArgs args;
-  args.matrix = matrix.data;
+  args.matrix = way.unpacked ? slab_ : matrix.data;
+  args.matrix_scales = slab_scales_;
   args.x = input_;
-  args.out = scaled(way.type) ? static_cast<void*>(sums_) : product.out;
+  args.x_scales = input_group_scales_;
+  args.out = rescaled ? static_cast<void*>(sums_) : product.out;
   args.tokens = tokens;
-  args.accumulate = accumulate && !scaled(way.type);
-  if (way.unpacked) {
-    DequantizeArgs unpack;
-    unpack.matrix = matrix;
-    unpack.matrix.factor = 1;  // an NVFP4 element times its scale is an f16 without rounding
-    unpack.out = slab_;
-    unpack.element = element_of(way.type);
-    go("dequantize", go.kernels().dequantize, unpack);
-    args.matrix = slab_;
-    args.factor = matrix.factor;
-  }
+  args.factor = matrix.factor;
+  args.accumulate = accumulate && !rescaled;
   go.multiply(way.product.get(), args);
-  if (!scaled(way.type) && !matrix.bias) return;
+  if (!rescaled && !matrix.bias) return;
   RescaleArgs rescale;
   rescale.sums = args.out;
   rescale.integers = way.type == ProductType::kInt8;
-  if (scaled(way.type)) {
+  if (rescaled) {
     rescale.x_scales = input_scales_;
-    rescale.row_scales = static_cast<const float*>(matrix.scales);
+    if (!way.unpacked) rescale.row_scales = static_cast<const float*>(matrix.scales);
     rescale.accumulate = accumulate;
   }
   rescale.bias = matrix.bias;

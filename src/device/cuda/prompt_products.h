@@ -31,9 +31,9 @@ struct PromptInput {
 class PromptProducts {
  public:
   /// Ways for all matrices of the layers, for up to `most_tokens` at once. Pointers of `weights`
-  /// are not looked at. `narrow`: inputs are rounded to the weights' own type where the library
-  /// multiplies in that. Errors: the device's.
-  Status choose(Gpu& gpu, const StageWeights& weights, int most_tokens, bool narrow);
+  /// are not looked at. Inputs are rounded to `activations` where matrices are of that
+  /// type and the library multiplies in it. Errors: the device's.
+  Status choose(Gpu& gpu, const StageWeights& weights, int most_tokens, Activations activations);
   /// What it works in, `most_tokens` being choose()'s.
   void place(Carver& carver, int most_tokens);
 
@@ -51,18 +51,21 @@ class PromptProducts {
     OwnedProduct product;   ///< none: by our own kernel
   };
 
-  Status add(Gpu& gpu, const Matrix& matrix, int most_tokens, bool narrow);
+  Status add(Gpu& gpu, const Matrix& matrix, int most_tokens, Activations activations);
   const Way* find(const Matrix& matrix) const;
   void put_input(Launches& go, const Way& way, const PromptInput& input, int columns) const;
+  void put_unpacked(Launches& go, const Way& way, const Matrix& matrix) const;
   void put_product(Launches& go, const Way& way, const MatrixProduct& product, int tokens,
                    bool accumulate) const;
 
   std::vector<Way> ways_;
   // In the device's memory.
-  std::byte* input_ = nullptr;     // the widest rows, of two bytes an element
-  float* input_scales_ = nullptr;  // a token's
-  std::byte* slab_ = nullptr;      // the largest matrix that is unpacked
-  std::byte* sums_ = nullptr;      // the widest outputs that are scaled afterwards
+  std::byte* input_ = nullptr;             // the widest rows, of two bytes an element
+  float* input_scales_ = nullptr;          // a token's
+  uint8_t* input_group_scales_ = nullptr;  // of kNvfp4
+  std::byte* slab_ = nullptr;              // the largest matrix that is unpacked
+  uint8_t* slab_scales_ = nullptr;         // of kNvfp4
+  std::byte* sums_ = nullptr;              // the widest outputs that are scaled afterwards
 };
 
 }  // namespace mokume::cuda

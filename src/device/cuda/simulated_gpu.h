@@ -40,10 +40,9 @@ struct SimulatedOptions {
   std::string device = "gpu0";  ///< for messages
   uint64_t memory_bytes = uint64_t{8} << 30;
   SimulatedFaults faults;
-  int major = 12, minor = 0;    ///< of the compute capability, which the library looks at
-  bool library = true;          ///< whether there is one that multiplies
-  bool narrow_prompts = false;  ///< as CudaDeviceOptions has it
-  bool check = true;            ///< this and the next two: as simt::ExecutorOptions has them
+  int major = 12, minor = 0;  ///< of the compute capability, which the library looks at
+  bool library = true;        ///< whether there is one that multiplies
+  bool check = true;          ///< this and the next two: as simt::ExecutorOptions has them
   simt::Order order = simt::Order::kForward;
   uint64_t seed = 1;
   /// Called around every kernel, with the executor, which counts where there is the second.

@@ -218,12 +218,6 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"FaultOfGpu", device("name: a, kind: cuda, fault: copy 1"),
              "[config] devices[0].fault is for devices of the kind cuda-sim; this one is of the "
              "kind cuda (f.yaml:3)"},
-        Case{"PromptInputsOfCpu", device("name: a, kind: cpu, prompt_inputs: narrow"),
-             "[config] devices[0].prompt_inputs is for devices of the kind cuda; this one is of "
-             "the kind cpu (f.yaml:3)"},
-        Case{"UnknownPromptInputs", device("name: a, kind: cuda-sim, prompt_inputs: fast"),
-             "[config] devices[0].prompt_inputs is \"fast\"; it must be one of: wide, narrow "
-             "(f.yaml:3)"},
         Case{"IndexTooLarge", device("name: a, kind: cuda, index: 256"),
              "[config] devices[0].index is 256; it must be from 0 to 255 (f.yaml:3)"},
         Case{

@@ -87,18 +87,23 @@ TEST_P(CudaReference, FastLogitsAreClose) {
 }
 
 // What rounding prompts' inputs to the weights' own type costs, where the checkpoint is of such.
-class NarrowPrompts : public testing::TestWithParam<Checkpoint> {};
-INSTANTIATE_TEST_SUITE_P(Checkpoints, NarrowPrompts,
+class NarrowInputs : public testing::TestWithParam<Checkpoint> {};
+INSTANTIATE_TEST_SUITE_P(Checkpoints, NarrowInputs,
                          testing::Values(Checkpoint{"hf/tiny-qwen3-int8", .09},
-                                         Checkpoint{"hf/tiny-qwen3_5-int8", .85}),
+                                         Checkpoint{"hf/tiny-qwen3_5-int8", .85},
+                                         Checkpoint{"hf/tiny-qwen3-nvfp4", .9},
+                                         Checkpoint{"hf/tiny-qwen3_5-nvfp4", 1.9},
+                                         Checkpoint{"gguf/wide-llama-NVFP4.gguf", .85}),
                          [](const auto& test) { return plain(test.param.name); });
 
-TEST_P(NarrowPrompts, AreCloseAndUseThatType) {
+TEST_P(NarrowInputs, AreCloseAndUseThatType) {
   const auto model = load_test_model(GetParam().name);
   const Expected expected(GetParam().name);
   const int layers = static_cast<int>(model->spec.layers.size());
   Stages wide(model, {{On::kCuda, layers}}, {.exact = false});
-  Stages narrow(model, {{On::kCuda, layers}}, {.exact = false, .gpu = {.narrow_prompts = true}});
+  const bool nvfp4 = std::string(GetParam().name).find("int8") == std::string::npos;
+  Stages narrow(model, {{On::kCuda, layers}},
+                {.exact = false, .activations = nvfp4 ? Activations::kNvfp4 : Activations::kInt8});
   const double wide_rms = errors(wide.run({expected.prompt}, 64)[0], expected).rms;
   const double narrow_rms = errors(narrow.run({expected.prompt}, 64)[0], expected).rms;
   EXPECT_LE(narrow_rms, GetParam().fast_rms);
@@ -194,7 +199,9 @@ TEST(CudaNvfp4, RoundsActivationsWhereItIsAskedTo) {
   const Expected expected("hf/tiny-qwen3-nvfp4");
   const std::vector<int32_t> prompt(expected.prompt.begin(), expected.prompt.begin() + 6);
   const auto error = [&](bool exact, bool nvfp4) {
-    Stages stages(model, {{On::kCuda, layers}}, {.exact = exact, .nvfp4_activations = nvfp4});
+    Stages stages(
+        model, {{On::kCuda, layers}},
+        {.exact = exact, .activations = nvfp4 ? Activations::kNvfp4 : Activations::kAuto});
     return errors(stages.run({prompt}, 1)[0], expected).rms;
   };
   const double found = error(false, true);
@@ -206,13 +213,16 @@ TEST(CudaNvfp4, RoundsActivationsWhereItIsAskedTo) {
 
 TEST(CudaNvfp4, IsForGpusThatHaveIt) {
   const auto model = load_test_model("gguf/tiny-llama.gguf");
-  StageOptions stage = stage_options(model, 0, 4, {.nvfp4_activations = true});
+  StageOptions stage = stage_options(model, 0, 4, {.activations = Activations::kNvfp4});
   const auto hopper = make_simulated_cuda_device({.major = 9});
   ASSERT_TRUE(hopper.ok());
   EXPECT_EQ(
       (*hopper)->make_stage(stage).status().message(),
-      "[cuda] device gpu0, a simulated of capability 9.0, does not multiply NVFP4 by NVFP4 in "
-      "our kernels; 12.0 does: leave out \"activations: nvfp4\"");
+      "[cuda] device gpu0, a simulated of capability 9.0, does not multiply NVFP4 by NVFP4; 10.0 "
+      "and up do: leave out \"activations: nvfp4\"");
+  // There, of prompts alone.
+  const auto datacenter = make_simulated_cuda_device({.major = 10});
+  EXPECT_TRUE((*datacenter)->make_stage(stage).ok());
   const auto cpu = make_cpu_device({"cpu0", 1, {}, ""});
   ASSERT_TRUE(cpu.ok());
   EXPECT_EQ((*cpu)->make_stage(stage).status().message(),

@@ -20,6 +20,7 @@ StageOptions tiny_stage(bool exact) {
                                             integers = load_test_model("hf/tiny-qwen3_5-int8");
   StageOptions options =
       stage_options(exact ? floats : integers, kFirst, kLast, {.exact = exact, .max_tokens = 4});
+  if (!exact) options.activations = Activations::kInt8;
   options.kv_pages = 2;
   options.state_slots = 2;
   return options;
@@ -72,7 +73,6 @@ class Faults : public testing::Test {
   cuda::SimulatedOptions simulated() const {
     cuda::SimulatedOptions gpu;
     gpu.device = "gpu9";
-    gpu.narrow_prompts = true;
     gpu.ledger = std::make_shared<SimulatedLedger>();
     return gpu;
   }

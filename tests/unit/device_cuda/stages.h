@@ -80,7 +80,7 @@ struct StageSizes {
   int max_tokens = 64;
   WeightFormat weights = WeightFormat::kKeep;
   std::optional<KvType> kv = {};
-  bool nvfp4_activations = false;
+  Activations activations = Activations::kAuto;
   cuda::SimulatedOptions gpu = {};
 };
 
@@ -92,7 +92,7 @@ inline StageOptions stage_options(std::shared_ptr<const Model> model, int first,
   options.exact = sizes.exact;
   options.weights = sizes.weights;
   options.kv = sizes.kv;
-  options.nvfp4_activations = sizes.nvfp4_activations;
+  options.activations = sizes.activations;
   options.kv_pages = kPages;
   options.page_tokens = kPageTokens;
   options.state_slots = kSlots;

@@ -224,8 +224,8 @@ TEST(Placement, CountsConvertedWeights) {
   EXPECT_EQ(plan->stages[0].weights, WeightFormat::kKeep);
   EXPECT_EQ(plan->stages[0].weight_bytes, 5000u + 7 * 2048 + 11);
   EXPECT_EQ(plan->stages[1].weights, WeightFormat::kInt8);
-  EXPECT_FALSE(plan->stages[0].nvfp4_activations);
-  EXPECT_TRUE(plan->stages[1].nvfp4_activations);
+  EXPECT_EQ(plan->stages[0].activations, Activations::kAuto);
+  EXPECT_EQ(plan->stages[1].activations, Activations::kNvfp4);
   EXPECT_EQ(plan->stages[1].weight_bytes, 8u * (512 + 64) + 11 + 7);
   EXPECT_EQ(to_string(*plan, spec),
             "\"tiny\": 2 layers, context 1024 of 1024 tokens, 4096 KV pages of 16 tokens\n"
