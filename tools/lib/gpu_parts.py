@@ -90,7 +90,8 @@ def cases(setup: Setup) -> dict:
     skipped = sum(case.get("result") == "SKIPPED" for case in found)
     result = {"cases": len(found) - skipped, "skipped": skipped, "failed": failed}
     if failed or not result["cases"]:
-        raise PartFailed(f"{len(failed)} of {result['cases']} failed: {', '.join(failed[:5])}", result)
+        said = setup.runner.logs / "kernel-cases.out"
+        raise PartFailed(f"{len(failed)} of {result['cases']} failed: {', '.join(failed[:5])} ({said})", result)
     return result
 
 
