@@ -316,7 +316,7 @@ int launch_tiles(const AttentionArgs& args, Stream stream) {
 
 /// One token's queries of one head of keys, all positions.
 template <int kQueries>
-MKM_KERNEL(kPieceThreads)
+MKM_KERNEL_BLOCKS(kPieceThreads, 4)  // with fewer registers some GPUs' would spill
 attention_exact_kernel(AttentionArgs args) {
   wait_for_previous();
   MKM_PIECE_MEMORY(float, kQueries, memory);

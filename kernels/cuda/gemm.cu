@@ -12,7 +12,7 @@ constexpr int kSide = 4;           // outputs of a thread in each direction
 constexpr int kPitch = kTile + 4;  // floats of a tile's row, so that 16 bytes stay aligned
 
 template <Format kFormat>
-MKM_KERNEL(kThreads)
+MKM_KERNEL_BLOCKS(kThreads, 2)  // with fewer registers some GPUs' would spill
 gemm_kernel(GemmArgs args) {
   using C = Chunk<kFormat>;
   constexpr int kDepth = C::kColumns == 32 ? 64 : 32;  // columns at a time: whole sectors of a row

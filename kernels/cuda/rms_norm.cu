@@ -9,7 +9,7 @@ namespace {
 constexpr int kThreads = 256;
 
 template <typename T>
-MKM_KERNEL(kThreads)
+MKM_KERNEL_BLOCKS(kThreads, 6)  // with fewer registers some GPUs' would spill
 rms_norm_kernel(RmsNormArgs args) {
   wait_for_previous();
   MKM_SHARED(float, scratch, kThreads / kWarp);

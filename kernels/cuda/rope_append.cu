@@ -111,7 +111,7 @@ MKM_DEVICE void append(const RopeAppendArgs& args, int token, int head, int posi
 }
 
 template <typename T>
-MKM_KERNEL(kThreads)
+MKM_KERNEL_BLOCKS(kThreads, 8)  // with fewer registers some GPUs' would spill
 rope_append_kernel(RopeAppendArgs args) {
   wait_for_previous();
   MKM_SHARED(float, rows, kHeads* kMaxHeadDim);
