@@ -215,10 +215,13 @@ inline QuantSums store_quants(Vec a, Vec b, int8_t* out) {
     const __mmask16 ordered = _mm512_cmp_ps_mask(x.v, x.v, _CMP_ORD_Q);
     return _mm512_maskz_cvtps_epi32(ordered, x.v);
   };
-  const __m512i qa = convert(a), qb = convert(b);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(qa));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), _mm512_cvtsepi32_epi8(qb));
-  return {_mm512_reduce_add_epi32(qa), _mm512_reduce_add_epi32(qb)};
+  const __m256i quants =
+      _mm256_set_m128i(_mm512_cvtsepi32_epi8(convert(b)), _mm512_cvtsepi32_epi8(convert(a)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), quants);
+  __m256i sums = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), quants);
+  sums = _mm256_hadd_epi32(sums, sums);
+  sums = _mm256_hadd_epi32(sums, sums);
+  return {_mm256_extract_epi32(sums, 0), _mm256_extract_epi32(sums, 4)};
 }
 
 }  // namespace mokume::kernels::avx512_vnni
