@@ -3,7 +3,8 @@
 #include "kernels/cpu/formats-inl.h"
 
 /// Writes 16 rows of one token.
-inline void store_rows(const MatmulOutput& out, int token, int row, int rows, Vec value) {
+[[gnu::always_inline]] inline void store_rows(const MatmulOutput& out, int token, int row, int rows,
+                                              Vec value) {
   float* target = out.data + token * out.stride + row;
   const int count = std::min(kPanelRows, rows - row);
   if (count == kPanelRows) {

@@ -65,12 +65,23 @@ template <GroupMath kMath, int P>
   }
 }
 
+/// Asks for what T tokens of the panels will be written to.
+template <int T>
+[[gnu::always_inline]] inline void fetch_outputs(const MatmulOutput& out, int token, int row) {
+  for (int t = 0; t < T; ++t) {
+    for (int p = 0; p < kSweepPanels; ++p)
+      __builtin_prefetch(out.data + (token + t) * out.stride + row + p * kPanelRows, 1);
+  }
+}
+
 /// Adds the tile's groups to the totals of T tokens from `token` on, `row` of the slab.
 template <Format kFormat, int T, typename Rows>
 [[gnu::noinline]] void sweep(SweepTile& tile, const SweepStep<Rows>& step, int token, int row) {
   constexpr GroupMath kMath = group_math(kFormat);
   constexpr int P = kSweepPanels;
   constexpr int kParts = kMath.parts(), kSteps = kMath.steps();
+  const bool last = step.group_end == step.x.groups();
+  if (last) fetch_outputs<T>(step.out, token, step.panel * kPanelRows);
   const Activations<kMath, T> x(step.x, token, step.group_begin);
   Vec total[T][P];
   for (int t = 0; t < T; ++t) {
@@ -116,7 +127,7 @@ template <Format kFormat, int T, typename Rows>
       }
     }
   }
-  if (step.group_end < step.x.groups()) {
+  if (!last) {
     for (int t = 0; t < T; ++t) {
       for (int p = 0; p < P; ++p) total[t][p].store(tile.totals[row + t][p]);
     }

@@ -33,7 +33,8 @@ struct Target {
         command.add_option("--config", config, "Configuration file: run through its placement")
             ->excludes(model_option);
     command.add_option("--threads", threads, "CPU threads with --model (0: all cores)")
-        ->check(CLI::Range(0, 1024));
+        ->check(CLI::Range(0, 1024))
+        ->excludes(config_option);
     command
         .add_option("--kv-cache-dtype", kv_cache_dtype,
                     "What keys and values are kept as, with --model")

@@ -95,6 +95,7 @@ def test_inspect_and_bench():
     ["eval", "logits", "--model", MODEL_FILE, "--tokens", "README.md", "--output", "/dev/null"], ["nothing"],
     ["inspect", "README.md"], ["inspect", "."], ["bench", "--model", MODEL_FILE, "--prompt", "-1"],
     ["bench", "--model", MODEL_FILE, "--threads", "99999999999"],
+    ["bench", "--config", "configs/quickstart.yaml", "--threads", "2"],
 ], ids=lambda arguments: " ".join(map(str, arguments))[:30])
 def test_wrong_use_is_an_error(arguments):
     result = subprocess.run([str(BIN / "mokume"), *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
