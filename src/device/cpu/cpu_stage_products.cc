@@ -95,10 +95,10 @@ class CpuStage::ObserveOp final : public Op {
 class CpuStage::ProductsOp final : public Op {
  public:
   ProductsOp(const CpuStage& stage, const Products& products)
-      : stage_(stage), products_(products) {}
+      : stage_(stage), products_(products), grain_(grain_of(products, stage.pool_.threads())) {}
   int items() const override { return stage_.observing_ && rows() > 0 ? products_.panels : 0; }
-  // Of many tokens the kernels take two panels at a time; small pieces end together.
-  int grain() const override { return std::max(2, products_.unit); }
+  // Of many tokens the kernels take two panels at a time.
+  int grain() const override { return (grain_ + 1) / 2 * 2; }
   void compute(int thread, int begin, int end) const override {
     for_products(products_, begin, end, [&](const Product& product, int from, int to, int) {
       const auto stride = static_cast<size_t>(product.linear->matrix.rows);
@@ -117,6 +117,7 @@ class CpuStage::ProductsOp final : public Op {
 
   const CpuStage& stage_;
   const Products products_;
+  const int grain_;
 };
 
 // The same with input and results in each thread's own memory.
