@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <iterator>
+#include <optional>
 
 #include "kernels/common/half.h"
 #include "kernels/cpu/pack_rows.h"
@@ -29,10 +30,14 @@ void store_row_scale(const RowToPack& row) {
 // the activations that they meet.
 void pack_int8(const RowToPack& row, uint32_t flipped) {
   store_row_scale(row);
-  for (int k = 0; k < row.shape.columns; k += 4) {
-    uint32_t quad = kSignBits ^ flipped;
-    std::memcpy(&quad, row.source + k, static_cast<size_t>(std::min(4, row.shape.columns - k)));
-    store_quad(target_of(row, k / kGroup), k % kGroup / 4, quad ^ flipped);
+  for (int begin = 0; begin < row.shape.columns; begin += kGroup) {
+    const GroupTarget target = target_of(row, begin / kGroup);
+    const int end = std::min(begin + kGroup, row.shape.columns);
+    for (int k = begin; k < end; k += 4) {
+      uint32_t quad = kSignBits ^ flipped;
+      std::memcpy(&quad, row.source + k, static_cast<size_t>(std::min(4, end - k)));
+      store_quad(target, (k - begin) / 4, quad ^ flipped);
+    }
   }
 }
 
@@ -194,10 +199,13 @@ void pack_panel(const PackedMatrix& shape, int index, const SourceMatrix& source
   const bool padded = rows < kPanelRows || shape.columns % block_columns(shape.format) != 0;
   if (padded) std::memset(panel, 0, shape.panel_bytes());
   const size_t scale_bytes = scale_row_bytes(source, shape.columns);
+  std::optional<BlockShape> block;
+  if (is_quantized(shape.format)) block.emplace(shape.format);
   for (int r = 0; r < rows; ++r) {
     const size_t row = static_cast<size_t>(first + r);
     const uint8_t* scales = source.scales ? source.scales + row * scale_bytes : nullptr;
-    pack_row(source.type, {shape, source.rows + row * source.row_bytes, scales, panel, r});
+    pack_row(source.type, {shape, block ? &*block : nullptr, source.rows + row * source.row_bytes,
+                           scales, panel, r});
   }
 }
 

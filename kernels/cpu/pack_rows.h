@@ -7,9 +7,26 @@
 
 namespace mokume::kernels {
 
+/// What packed.h says of a quantized format's blocks, worked out once for a panel.
+struct BlockShape {
+  explicit BlockShape(Format format)
+      : bytes(block_bytes(format)),
+        quants_bytes(group_quants_bytes(format)),
+        scale_bytes(kernels::scale_bytes(format)),
+        scales(scales_at(format)),
+        minimums(minimums_at(format)),
+        factors(factors_at(format)),
+        groups(block_groups(format)) {}
+
+  size_t bytes, quants_bytes, scale_bytes;  ///< of a block, of a group, of one scale
+  size_t scales, minimums, factors;         ///< where they are
+  int groups;
+};
+
 /// A row in its file's layout and where it goes.
 struct RowToPack {
   const PackedMatrix& shape;
+  const BlockShape* block;  ///< null in the float formats
   const uint8_t* source;
   const uint8_t* scales;  ///< of this row
   uint8_t* panel;
@@ -26,14 +43,12 @@ struct GroupTarget {
 
 /// Group `index` of the row.
 inline GroupTarget target_of(const RowToPack& row, int index) {
-  const Format format = row.shape.format;
-  const int group = index % block_groups(format);
-  uint8_t* block =
-      row.panel + static_cast<size_t>(index / block_groups(format)) * block_bytes(format);
-  const size_t scale = (static_cast<size_t>(group) * kPanelRows + row.lane) * scale_bytes(format);
-  return {block + group * group_quants_bytes(format) + row.lane * 4,
-          block + scales_at(format) + scale, block + minimums_at(format) + scale,
-          block + factors_at(format) + row.lane * 2};
+  const BlockShape& shape = *row.block;
+  const int group = index % shape.groups;
+  uint8_t* block = row.panel + static_cast<size_t>(index / shape.groups) * shape.bytes;
+  const size_t scale = (static_cast<size_t>(group) * kPanelRows + row.lane) * shape.scale_bytes;
+  return {block + group * shape.quants_bytes + row.lane * 4, block + shape.scales + scale,
+          block + shape.minimums + scale, block + shape.factors + row.lane * 2};
 }
 
 inline uint32_t load_u32(const uint8_t* from) {
