@@ -75,9 +75,8 @@ class CpuStage : public Stage {
   int count_finished_rows(int layer) const {
     return finishes_few(layer) ? count_logit_rows(layer) : tokens();
   }
-  bool finishes_few(int layer) const {
-    return finishes_few_ && layer + 1 == static_cast<int>(weights_.layers.size());
-  }
+  bool is_last(int layer) const { return layer + 1 == static_cast<int>(weights_.layers.size()); }
+  bool finishes_few(int layer) const { return finishes_few_ && is_last(layer); }
   int count_rows_to_take(int layer) const {
     return finishes_few(layer) ? count_logit_rows(layer) : 0;
   }

@@ -81,7 +81,7 @@ void CpuStage::reset_states(int, int, int begin, int end) const {
 // hidden += linear(what the mixer made)
 void CpuStage::plan_mixer_output(Program& program, int layer, const PackedLinear& linear,
                                  Products::FillRow fill_row) const {
-  const bool last = layer + 1 == static_cast<int>(weights_.layers.size());
+  const bool last = is_last(layer);
   if (last) {
     program.add(StageOp(*this, layer, &CpuStage::count_rows_to_take, kRowGrain,
                         &CpuStage::take_finished_rows));
@@ -103,7 +103,7 @@ void CpuStage::take_finished_rows(int, int, int begin, int end) const {
 
 void CpuStage::plan_ffn(Program& program, int layer) const {
   const SwiGluWeights& ffn = weights_.layers[layer].ffn;
-  const bool last = layer + 1 == static_cast<int>(weights_.layers.size());
+  const bool last = is_last(layer);
   multiply(program, {layer,
                      &CpuStage::count_finished_rows,
                      &CpuStage::fill_ffn_row,
@@ -128,7 +128,7 @@ void CpuStage::fill_mixer_row(int layer, int row, float* out, float*) const {
 }
 
 void CpuStage::fill_ffn_row(int layer, int row, float* out, float*) const {
-  const bool last = layer + 1 == static_cast<int>(weights_.layers.size());
+  const bool last = is_last(layer);
   fill_normed_row(weights_.layers[layer].ffn_norm, last ? finished_ : hidden_, row, out);
 }
 
